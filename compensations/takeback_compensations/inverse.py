@@ -1,0 +1,41 @@
+"""Inverse: a call that does the opposite. Delete what was created, re-create what was deleted, or a paired call."""
+
+from __future__ import annotations
+
+from takeback.core.images import WHOLE
+from takeback.ports import Impossible, Material, Remedy
+
+
+class Inverse:
+    """The rule's paired call (add and remove, open and close); read back where the target can be read."""
+
+    name = "inverse"
+
+    def plan(self, material: Material) -> Remedy:
+        """The paired call, with what should be read afterwards: every changed field as before."""
+        expected = {difference.field: difference.before for difference in material.standoff.restore}
+        return Remedy(material.steps, expected)
+
+
+class Remove:
+    """Deletes what the action created; afterwards the target must be absent."""
+
+    name = "remove"
+
+    def plan(self, material: Material) -> Remedy:
+        """The delete call. Raises Impossible when the record is not as the action left it."""
+        if material.standoff.conflicts:
+            raise Impossible("the record was changed since it was created")
+        return Remedy(material.steps, {d.field: None for d in material.standoff.restore if d.field.endswith(WHOLE)})
+
+
+class Recreate:
+    """Creates anew what the action deleted, from the before-image."""
+
+    name = "recreate"
+
+    def plan(self, material: Material) -> Remedy:
+        """The create call; afterwards the target must hold what it held. Raises Impossible without a before-image."""
+        if material.before is None:
+            raise Impossible("there is no before-image to re-create it from")
+        return Remedy(material.steps, {d.field: d.before for d in material.standoff.restore})

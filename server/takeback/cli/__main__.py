@@ -1,0 +1,5 @@
+"""`python -m takeback.cli`."""
+
+from takeback.cli import main
+
+main()

@@ -1,0 +1,44 @@
+"""The program `takeback`: its commands and its help."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+import typer
+
+from takeback import __version__
+from takeback.cli import acting, looking, policies, playing, serving
+
+app = typer.Typer(
+    name="takeback",
+    help="Stands between an agent and its real tools and makes every change recoverable.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+serving.add_to(app)
+policies.add_to(app)
+looking.add_to(app)
+acting.add_to(app)
+playing.add_to(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"takeback {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log to standard error.")] = False,
+) -> None:
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

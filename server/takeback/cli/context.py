@@ -1,0 +1,72 @@
+"""What every command starts from: the policy, the ledger or a whole guard, and failures turned into exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from takeback.bootstrap import Guard, StartFailure, read_policy, running
+from takeback.cli.output import Exit, fail
+from takeback.core.policy.load import Policy
+from takeback.core.policy.mistakes import PolicyMistakes
+from takeback.guard.catalog import CatalogError
+from takeback.ports import Caller, LedgerFailure, NotFound
+
+T = TypeVar("T")
+
+PolicyPath = Annotated[
+    Path, typer.Option("--policy", "-p", envvar="TAKEBACK_POLICY", help="The policy file.", show_default=True)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of tables for people.")]
+Tenant = Annotated[str | None, typer.Option("--tenant", help="The tenant; the policy's default otherwise.")]
+
+DEFAULT_POLICY = Path("policy.toml")
+
+
+def policy_at(path: Path) -> Policy:
+    """Load the policy, or say what is wrong with it and end with exit code 2."""
+    try:
+        return read_policy(path, dict(os.environ))
+    except StartFailure as error:
+        fail(f"{error}. Write one with `takeback init`, or name it with --policy.", Exit.USAGE)
+    except PolicyMistakes as mistakes:
+        fail(str(mistakes), Exit.USAGE)
+
+
+def with_guard(
+    path: Path, work: Callable[[Guard], Awaitable[T]], *, upstreams: bool = False, policy: Policy | None = None
+) -> T:
+    """Run `work` with a guard; without `upstreams` only the ledger is opened."""
+    loaded = policy or policy_at(path)
+
+    async def main() -> T:
+        async with running(loaded, upstreams=upstreams) as guard:
+            return await work(guard)
+
+    try:
+        return asyncio.run(main())
+    except NotFound as error:
+        fail(f"{error}.", Exit.NOT_FOUND)
+    except (LedgerFailure, StartFailure, CatalogError) as error:
+        fail(f"Not done: {error}", Exit.NOT_STARTED)
+
+
+def tenant_of(guard: Guard, named: str | None) -> str:
+    """The tenant that a person works on."""
+    return named or guard.use_cases.services.policy.file.defaults.tenant
+
+
+def person() -> str:
+    """How the person at this command line is recorded."""
+    return f"{getpass.getuser()} (command line)"
+
+
+def person_caller(guard: Guard, tenant: str | None, run: str) -> Caller:
+    """The person at this command line, acting in a run."""
+    return Caller(tenant=tenant_of(guard, tenant), principal=person(), run=run, client="command line", person=True)

@@ -1,0 +1,175 @@
+"""`runs`, `history`, `show`, `explain`, `approvals`: what was done, for people and programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from takeback.bootstrap import Guard
+from takeback.cli.context import DEFAULT_POLICY, AsJson, PolicyPath, Tenant, tenant_of, with_guard
+from takeback.cli.output import emit, say, table
+from takeback.core.action import Action
+from takeback.core.images import differences
+from takeback.core.jsontext import JSON
+from takeback.core.vocabulary import Status
+from takeback.core.wording import shown, targets_of
+from takeback.guard import history as stories
+from takeback.ports import HistoryQuery
+
+Run = Annotated[str | None, typer.Option("--run", help="Only this run.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (runs, history, show, explain, approvals):
+        app.command()(command)
+
+
+def runs(policy: PolicyPath = DEFAULT_POLICY, tenant: Tenant = None, as_json: AsJson = False) -> None:
+    """The runs, the most recently active first."""
+
+    async def work(guard: Guard) -> Any:
+        return await guard.use_cases.runs(tenant_of(guard, tenant))
+
+    found = with_guard(policy, work)
+    if as_json:
+        emit([jsonable(asdict(run)) for run in found])
+        return
+    rows = [(r.id, r.status.value, r.principal, r.client, f"{r.opened_at:%Y-%m-%d %H:%M:%S}") for r in found]
+    table(("run", "status", "principal", "client", "opened (UTC)"), rows, empty="No runs yet.")
+
+
+def history(
+    text: Annotated[str | None, typer.Argument(help="Words to look for in tools and targets.")] = None,
+    policy: PolicyPath = DEFAULT_POLICY,
+    run: Run = None,
+    needs_attention: Annotated[bool, typer.Option("--needs-attention", help="Only what is unsettled.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    cursor: Annotated[str | None, typer.Option(help="From the page before.")] = None,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Actions, newest first."""
+
+    async def work(guard: Guard) -> Any:
+        query = HistoryQuery(
+            tenant=tenant_of(guard, tenant), run=run, text=text, needs_attention=needs_attention, limit=limit, cursor=cursor
+        )
+        return await guard.use_cases.page(query)
+
+    page = with_guard(policy, work)
+    if as_json:
+        emit({"actions": [action_json(a) for a in page.actions], "cursor": page.cursor})
+        return
+    table(
+        ("action", "at (UTC)", "tool", "target", "fields", "status", "verified", "undo"),
+        [_row(a) for a in page.actions],
+        empty="No actions yet.",
+    )
+    if page.cursor:
+        say(f"More: --cursor {page.cursor}")
+
+
+def _row(action: Action) -> tuple[str, ...]:
+    undo = (action.outcome or {}).get("outcome") if action.status is Status.COMPENSATED else (action.forecast or {}).get("text", "")
+    return (
+        action.id,
+        f"{action.created_at:%m-%d %H:%M:%S}",
+        action.name + (f" ({action.origin.value} of {action.original})" if action.original else ""),
+        targets_of(action.targets),
+        ", ".join(action.changed),
+        action.status.value,
+        action.verified.value,
+        str(undo or ""),
+    )
+
+
+def show(
+    action: Annotated[str, typer.Argument(help="The action's id.")],
+    policy: PolicyPath = DEFAULT_POLICY,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """One action: what it changed, its events, and where it stands."""
+
+    async def work(guard: Guard) -> Any:
+        services = guard.use_cases.services
+        return await stories.facts_of(services, await stories.find(services, tenant_of(guard, tenant), action))
+
+    facts = with_guard(policy, work)
+    found = facts.action
+    changed = differences(facts.before, facts.after, ignore=facts.ignore) if facts.before and facts.after else ()
+    if as_json:
+        events = [jsonable(asdict(event)) for event in facts.events]
+        diff = [{"field": d.field, "before": d.before, "after": d.after} for d in changed]
+        emit({"action": action_json(found), "changed": diff, "events": events})
+        return
+    say(stories.line(found))
+    say(f"rule {found.rule} · class {found.action_class.value} · effect {found.effect.value} · risk {found.risk.value}")
+    say(f"key {found.key[:16]}… · generation {found.generation} · run {found.run} · by {found.principal}")
+    table(("field", "before", "after"), [(d.field, shown(d.before), shown(d.after)) for d in changed], empty="No difference was read.")
+    rows = [(e.seq, f"{e.at:%H:%M:%S.%f}"[:-3], e.happening.value, e.actor, e.detail) for e in facts.events]
+    table(("#", "at (UTC)", "what happened", "who", "detail"), rows, empty="")
+
+
+def explain(
+    action: Annotated[str, typer.Argument(help="The action's id.")],
+    policy: PolicyPath = DEFAULT_POLICY,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """The correction trail of one action, in sentences made from facts."""
+
+    async def work(guard: Guard) -> Any:
+        return await guard.use_cases.explain(tenant_of(guard, tenant), action)
+
+    sentences = with_guard(policy, work)
+    if as_json:
+        emit([sentence.document() for sentence in sentences])
+        return
+    for sentence in sentences:
+        say(f"{sentence.text}  ({sentence.source})")
+
+
+def approvals(
+    policy: PolicyPath = DEFAULT_POLICY,
+    everything: Annotated[bool, typer.Option("--all", help="Decided ones, too.")] = False,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Approvals that wait for a person."""
+
+    async def work(guard: Guard) -> Any:
+        return await guard.use_cases.approvals(tenant_of(guard, tenant), pending_only=not everything)
+
+    found = with_guard(policy, work)
+    if as_json:
+        emit([jsonable(asdict(approval)) for approval in found])
+        return
+    rows = [
+        (a.id, a.status.value, a.preview["tool"], ", ".join(a.preview["targets"]), _asked(a.preview), a.preview["undo"], f"{a.expires_at:%H:%M}")
+        for a in found
+    ]
+    table(("approval", "status", "tool", "target", "change", "undo", "until (UTC)"), rows, empty="Nothing waits for approval.")
+
+
+def _asked(preview: JSON) -> str:
+    if preview["changes"]:
+        return ", ".join(f"{c['field']} {shown(c['before'])} -> {shown(c['after'])}" for c in preview["changes"])
+    return ", ".join(f"{name}={shown(value)}" for name, value in preview["arguments"].items())
+
+
+def action_json(action: Action) -> JSON:
+    """An action for programs."""
+    return jsonable(asdict(action))
+
+
+def jsonable(value: Any) -> JSON:
+    """Times as ISO 8601, tuples as lists."""
+    if isinstance(value, dict):
+        return {key: jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    return value.isoformat() if hasattr(value, "isoformat") else value

@@ -1,0 +1,62 @@
+"""Output for people (tables, colour) and for programs (`--json`), and exit codes that mean something."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from takeback.core.jsontext import JSON, dumps
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+class Exit(IntEnum):
+    """What a command ends with. 0 is success."""
+
+    REFUSED = 1  # the thing asked for was not done, and the reason was said
+    USAGE = 2  # the command line or the policy has mistakes
+    NOT_FOUND = 3  # no such action, approval or run
+    NOT_STARTED = 4  # the guard, an upstream or the ledger cannot be used
+
+
+def emit(value: JSON) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.buffer.write(dumps(value) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> None:
+    """A table for people; `empty` where there is nothing. Cells are untrusted text and are never read as markup."""
+    if not rows:
+        out.print(empty, markup=False)
+        return
+    grid = Table(show_edge=False, pad_edge=False, header_style="bold")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*(plain(str(cell)) for cell in row))
+    out.print(grid)
+
+
+def plain(text: str) -> Text:
+    """Text that comes from tools: no markup, no control characters."""
+    return Text("".join(c if c.isprintable() or c == "\n" else "�" for c in text))
+
+
+def say(text: str) -> None:
+    """A line for people."""
+    out.print(plain(text))
+
+
+def fail(text: str, code: Exit) -> NoReturn:
+    """Say on standard error what went wrong, and end."""
+    err.print(plain(text))
+    raise typer.Exit(code)

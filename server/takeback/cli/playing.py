@@ -1,0 +1,92 @@
+"""`play`: live through a scenario and show it to an onlooker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from takeback.bootstrap import read_policy
+from takeback.cli.output import Exit, fail, out, plain, say
+from takeback.core.policy.mistakes import PolicyMistakes
+from takeback.play.player import Player
+from takeback.play.scenario import Scenario, ScenarioMistake, read_scenario
+from takeback.ports import ToolFailure
+
+_STYLES = {"agent": "bold cyan", "guard": "green", "world": "blue", "person": "magenta", "wire": "yellow", "fault": "yellow"}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(play)
+
+
+def play(
+    scenario: Annotated[Path, typer.Argument(help="The scenario, a TOML file.", exists=True, dir_okay=False)],
+    folder: Annotated[Path | None, typer.Option(help="Where its files go; a temporary folder otherwise.")] = None,
+) -> None:
+    """Play a scenario against a real guard over real MCP, and compare each answer with what it expects."""
+    try:
+        script = read_scenario(scenario.read_bytes(), scenario.name)
+    except ScenarioMistake as error:
+        fail(str(error), Exit.USAGE)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        raise typer.Exit(asyncio.run(_play(script, scenario, folder.resolve())))
+    with tempfile.TemporaryDirectory(prefix="takeback-play-") as temporary:
+        raise typer.Exit(asyncio.run(_play(script, scenario, Path(temporary))))
+
+
+async def _play(script: Scenario, scenario: Path, folder: Path) -> int:
+    path = (scenario.parent / script.policy).resolve()
+    own = {"PLAY": str(folder), "SCENARIO": str(scenario.parent.resolve()), "TAKEBACK_STATE": str(folder)}
+    env = own | {name: _expand(value, own) for name, value in script.env.items()}
+    os.environ.update(env)
+    try:
+        policy = read_policy(path, dict(os.environ))
+    except PolicyMistakes as mistakes:
+        fail(str(mistakes), Exit.USAGE)
+    player = Player(script, policy, path, folder, env)
+    out.rule(plain(script.title))
+    if script.about:
+        say(script.about)
+    count, failures = 0, ()
+    try:
+        async for step, told in player.play():
+            count += 1
+            if step.say:
+                out.print()
+                out.print(plain(f"{count}. {step.say}"), style="bold")
+            _tell(told.lines)
+            failures = told.failures
+    except (ToolFailure, ScenarioMistake, TimeoutError) as error:
+        failures = (str(error) or type(error).__name__,)
+    return _end(count, len(script.step), failures)
+
+
+def _tell(lines: tuple[str, ...]) -> None:
+    for line in lines:
+        text = plain(f"   {line}")
+        style = _STYLES.get(line.split(" ", 1)[0])
+        if style:
+            text.stylize(style, 3, 11)
+        out.print(text)
+
+
+def _end(done: int, total: int, failures: tuple[str, ...]) -> int:
+    out.print()
+    for failure in failures:
+        out.print(plain(f"   NOT AS EXPECTED: {failure}"), style="bold red")
+    out.rule()
+    say(f"{done} of {total} steps, {'all as expected' if not failures and done == total else 'stopped'}.")
+    return 0 if not failures and done == total else int(Exit.REFUSED)
+
+
+def _expand(value: str, own: dict[str, str]) -> str:
+    for name, text in own.items():
+        value = value.replace("${" + name + "}", text)
+    return value

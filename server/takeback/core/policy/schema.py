@@ -1,0 +1,236 @@
+"""What a policy file may say. Every key has its meaning beside it; unknown keys are errors.
+
+Keys that sections of the design promise for later versions are here too (so that no key changes its name), and listed
+in `takeback.core.policy.later`, where loading refuses them with that message.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from takeback.core.policy.values import Args, Duration, Expr
+from takeback.core.vocabulary import ActionClass, Does, Effect, Risk
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
+
+
+class Retry(_Table):
+    """How the guard itself retries what is transient: `attempts` in all, exponential from `backoff` up to `max`."""
+
+    attempts: int = Field(3, ge=1, le=20)
+    backoff: Duration = timedelta(milliseconds=500)
+    max: Duration = timedelta(seconds=10)
+
+
+class Limits(_Table):
+    """Bounds on the blast radius. `same_call`: equal calls in a row without progress before a loop is stopped."""
+
+    writes_per_run: int = Field(200, ge=0)
+    deletes_per_run: int = Field(20, ge=0)
+    writes_per_principal: int | None = Field(None, ge=0, description="a day")
+    deletes_per_principal: int | None = Field(None, ge=0, description="a day")
+    calls_per_tool: int | None = Field(None, ge=0, description="writes of one tool in one run")
+    same_call: int = Field(5, ge=1)
+
+
+class LedgerTable(_Table):
+    """Where the ledger lies: `sqlite+aiosqlite:///...` or `postgresql+asyncpg://...`."""
+
+    url: str = "sqlite+aiosqlite:///${STATE}/takeback.db"
+    retention: Duration | None = None
+
+
+class Defaults(_Table):
+    """What holds where a rule says nothing."""
+
+    unknown_tools: Literal["deny", "ask", "allow"] = "ask"
+    approval: Risk = Risk.HIGH
+    approval_expires: Duration = timedelta(hours=1)
+    timeout: Duration = timedelta(seconds=30)
+    join_within: Duration = timedelta(seconds=20)
+    retry: Retry = Retry()
+    limits: Limits = Limits()
+    announce: bool = True
+    tenant: str = Field("default", min_length=1)
+    user: str = Field("local", min_length=1)
+    pause: Risk | Literal["never"] | None = None
+    reads_without_ledger: bool | None = None
+
+
+class Idempotency(_Table):
+    """How a key travels to the upstream, and how long it protects there."""
+
+    header: str | None = None
+    argument: str | None = None
+    meta: str | None = None
+    valid_for: Duration = timedelta(hours=24)
+    stores_errors: bool = False
+
+
+class Upstream(_Table):
+    """A real system behind the guard: an MCP server (`command` or `url`) or an HTTP API (`openapi`)."""
+
+    command: str | None = None
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    cwd: str | None = None
+    url: str | None = None
+    transport: Literal["stdio", "http", "sse"] | None = None
+    headers: dict[str, str] = {}
+    openapi: str | None = None
+    auth: dict[str, Any] | None = None
+    tools: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    pin: str | None = None
+    idempotency: Idempotency | None = None
+    lands_within: Duration | None = None
+    read_lag: Duration = timedelta(0)
+    timeout: Duration | None = None
+    start_timeout: Duration = timedelta(seconds=30)
+    stateful: bool = False
+
+
+class Call(_Table):
+    """A call that the guard makes itself: `tool` with its upstream, and `args`, whose strings are expressions."""
+
+    tool: str
+    args: Args = Field(default_factory=lambda: _no_args())
+
+
+class Read(Call):
+    """How a target is read. `select` picks the record out of `result`; `absent` says when it is not there."""
+
+    select: Expr | None = None
+    absent: Expr | None = None
+
+
+class Probe(Call):
+    """A search that settles whether a `once` call took effect: `found` over the search's `result`."""
+
+    found: Expr
+
+
+class Undo(Call):
+    """One call that takes the write back. `compensation` names the way (an entry point); chosen by `does` if left out."""
+
+    compensation: str | None = None
+
+
+class NamedUndo(_Table):
+    """A way back that needs code: a compensation registered under `takeback.compensations`."""
+
+    compensation: str
+    options: dict[str, Any] = {}
+
+
+class TargetSpec(_Table):
+    """A thing that the call changes. `name` tells several apart; `canonical` brings spellings of one `id` together."""
+
+    type: str
+    id: Expr
+    name: str = "target"
+    label: Expr | None = None
+    resource: Expr | None = None
+    canonical: Literal["exact", "trim", "lower", "path"] | Expr = "exact"
+    read: Read | None = None
+
+
+class Poll(_Table):
+    """How a job that was only accepted (202) is followed until it is settled."""
+
+    tool: str
+    args: Args
+    done: Expr
+    every: Duration = timedelta(seconds=2)
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, dict) else value
+
+
+class Rule(_Table):
+    """What one tool does, and what the guard does about it. The first rule that matches a call wins."""
+
+    tool: str = Field(min_length=3, description="upstream.tool; * and ? match")
+    id: str | None = Field(None, description="the rule's name in decisions; its number and tool otherwise")
+    when: Expr | None = Field(None, description="matches only calls for which this is true, over args")
+    action_class: ActionClass = Field(alias="class")
+    effect: Effect = Effect.ONCE
+    does: Does | None = None
+    risk: Risk | None = None
+    approval: Literal["always", "never"] | Risk | Expr | None = None
+    target: Annotated[tuple[TargetSpec, ...], BeforeValidator(_as_tuple)] = ()
+    read: Read | None = None
+    require: Expr | None = None
+    verify: Expr | None = None
+    writes: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
+    volatile: tuple[str, ...] = ()
+    operation: Expr | None = None
+    duplicates: Literal["retry", "meant", "ask"] = "retry"
+    by: dict[str, Expr] = {}
+    lists: dict[str, Any] = {}
+    undo: Annotated[tuple[Undo | NamedUndo, ...], BeforeValidator(_as_tuple)] | Literal["none"] | None = None
+    undo_within: Duration | None = None
+    correct: Call | None = None
+    probe: Probe | None = None
+    result: Expr | None = None
+    idempotency: Idempotency | None = None
+    lands_within: Duration | None = None
+    read_lag: Duration | None = None
+    timeout: Duration | None = None
+    retry: Retry | None = None
+    limits: Limits | None = None
+    polling: bool = False
+    redact: tuple[str, ...] = ()
+    confirm: Literal["person"] | None = None
+    children: dict[str, Any] | None = None
+    condition: dict[str, Any] | None = None
+    poll: Poll | None = None
+    stale: Literal["refuse", "allow"] | None = None
+    auto_compensate: bool | None = None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the rule says that the tool only reads."""
+        return self.action_class is ActionClass.READ_ONLY
+
+    @property
+    def effective_risk(self) -> Risk:
+        """The rule's risk; irreversible classes are high unless the rule says otherwise in as many words."""
+        if self.risk is not None:
+            return self.risk
+        by_class = {ActionClass.EXTERNAL_IRREVERSIBLE: Risk.HIGH, ActionClass.WORKFLOW: Risk.HIGH}
+        by_class |= {ActionClass.DRAFT: Risk.LOW, ActionClass.READ_ONLY: Risk.LOW}
+        return by_class.get(self.action_class, Risk.MEDIUM)
+
+    @property
+    def effective_does(self) -> Does:
+        """What the write does; an update where the rule does not say."""
+        if self.does is not None:
+            return self.does
+        if self.action_class is ActionClass.EXTERNAL_IRREVERSIBLE:
+            return Does.SEND
+        return Does.CREATE if self.action_class is ActionClass.DRAFT and self.effect is Effect.ONCE else Does.UPDATE
+
+
+class PolicyFile(_Table):
+    """The whole file."""
+
+    ledger: LedgerTable = LedgerTable()
+    defaults: Defaults = Defaults()
+    upstream: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")], Upstream] = {}
+    rule: tuple[Rule, ...] = ()
+    tenants: dict[str, Any] | None = None
+    console: dict[str, Any] | None = None
+
+
+def _no_args() -> Any:
+    from takeback.core.expressions import Template
+
+    return Template({})

@@ -1,0 +1,88 @@
+"""Reading what tools answer: the JSON inside a result, and whether a target is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from takeback.core.expressions import Expression, ExpressionError
+from takeback.core.images import Part, Presence
+from takeback.core.jsontext import JSON, MalformedJSON, loads
+
+_ABSENT: Final = re.compile(
+    r"\b(not found|no such|does ?n[o']t exist|doesn't exist|unknown (?:id|key|record|entity|ticket)|enoent|404|is gone|410)\b",
+    re.IGNORECASE,
+)
+_FORBIDDEN: Final = re.compile(
+    r"\b(unauthori[sz]ed|unauthenticated|forbidden|permission|access denied|not allowed|denied|401|403|credential)", re.IGNORECASE
+)
+
+
+def record(result: Mapping[str, Any]) -> JSON:
+    """The data of a tool's result: its structured content, else the JSON in its text, else the text itself.
+
+    Several text blocks give a list. A result without text or structure gives null.
+    """
+    if "structuredContent" in result:
+        return result["structuredContent"]
+    content = result.get("content")
+    blocks = content if isinstance(content, list) else []
+    texts = [block["text"] for block in blocks if isinstance(block, Mapping) and isinstance(block.get("text"), str)]
+    values = [_parsed(text) for text in texts]
+    return values[0] if len(values) == 1 else (values or None)
+
+
+def text_of(result: Mapping[str, Any]) -> str:
+    """All text blocks of a result, one after the other."""
+    content = result.get("content")
+    blocks = content if isinstance(content, list) else []
+    return "\n".join(b["text"] for b in blocks if isinstance(b, Mapping) and isinstance(b.get("text"), str))
+
+
+def is_error(result: Mapping[str, Any]) -> bool:
+    """Whether the tool itself says that it failed."""
+    return result.get("isError") is True
+
+
+def means_absent(text: str) -> bool:
+    """Whether an error text says that the thing is not there. An authorisation error never says that."""
+    return _ABSENT.search(text) is not None and _FORBIDDEN.search(text) is None
+
+
+def read_part(
+    name: str,
+    result: Mapping[str, Any] | None,
+    error: str | None,
+    *,
+    select: Expression | None,
+    absent: Expression | None,
+    variables: Mapping[str, JSON],
+) -> Part:
+    """What a read of one target came to: present with its value, absent, or unreadable with the problem.
+
+    `result` is the tool's result, or null with `error` when the read itself failed.
+    """
+    problem = error if result is None else (text_of(result) or "the read failed") if is_error(result) else None
+    data = None if result is None or problem is not None else record(result)
+    seen = {**variables, "result": data, "error": problem}
+    try:
+        if absent is not None and absent.truth(seen):
+            return Part(name, Presence.ABSENT)
+        if problem is not None:
+            is_absent = absent is None and means_absent(problem)
+            return Part(name, Presence.ABSENT if is_absent else Presence.UNREADABLE, None, None if is_absent else problem)
+        value = data if select is None else select.value(seen)
+    except ExpressionError as failure:
+        return Part(name, Presence.UNREADABLE, None, str(failure))
+    return Part(name, Presence.ABSENT if value is None else Presence.PRESENT, value)
+
+
+def _parsed(text: str) -> JSON:
+    stripped = text.strip()
+    if not stripped or stripped[0] not in '{["-0123456789tfn':
+        return text
+    try:
+        return loads(stripped)
+    except MalformedJSON:
+        return text

@@ -1,0 +1,88 @@
+"""A run groups the actions of one agent at one piece of work; an approval and a recovery item belong to actions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from takeback.core.jsontext import JSON
+from takeback.core.vocabulary import Risk, RunStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Who works, for whom, and where the work stands. `request` is the user's own words where the client gave them."""
+
+    id: str
+    tenant: str
+    principal: str
+    opened_at: datetime
+    active_at: datetime
+    status: RunStatus = RunStatus.OPEN
+    client: str = ""
+    request: str | None = None
+    trace: str | None = None
+    predecessor: str | None = None
+    reason: str | None = None
+
+
+class ApprovalStatus(StrEnum):
+    """Where an approval stands. `consumed`: the send it was given for has been claimed."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    VOID = "void"
+    CONSUMED = "consumed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A question put to a person about one action, bound by `digest` to exactly what `preview` shows."""
+
+    id: str
+    tenant: str
+    run: str
+    action: str
+    digest: str
+    preview: JSON
+    requested_at: datetime
+    expires_at: datetime
+    status: ApprovalStatus = ApprovalStatus.PENDING
+    decided_at: datetime | None = None
+    decided_by: str | None = None
+    how: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryItem:
+    """One thing that needs a look, with a suggested way out."""
+
+    id: str
+    tenant: str
+    run: str
+    action: str
+    risk: Risk
+    why: str
+    opened_at: datetime
+    suggestion: JSON = None
+    closed_at: datetime | None = None
+    closed_by: str | None = None
+    decision: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A safe pause in a run: what was done and verified by then, and how to go on."""
+
+    id: str
+    tenant: str
+    run: str
+    name: str
+    at: datetime
+    action: str | None = None
+    body: JSON = field(default_factory=dict)

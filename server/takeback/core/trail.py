@@ -1,0 +1,169 @@
+"""The correction trail: what happened to one action, in plain sentences made from facts.
+
+Each sentence says where it comes from: `observed` was read back, `reported` is the tool's word, `recorded` is what the
+guard itself did or was told. No prompts, no chain of thought, no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from takeback.core.action import Action, Event
+from takeback.core.images import WHOLE, Image, field_value
+from takeback.core.jsontext import JSON
+from takeback.core.run import Approval
+from takeback.core.undo import changed, unexplained
+from takeback.core.vocabulary import Does, Origin, Status, UndoOutcome, Verified
+from takeback.core.wording import shown, targets_of
+
+Source = Literal["observed", "reported", "recorded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One fact. `topic` is the question that it answers."""
+
+    topic: Literal["what", "why", "restored", "left_alone", "residue", "review", "record"]
+    source: Source
+    text: str
+
+    def document(self) -> JSON:
+        """For programs."""
+        return {"topic": self.topic, "source": self.source, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything the trail is made from. `undos` are the compensations of the action, oldest first."""
+
+    action: Action
+    events: Sequence[Event]
+    before: Image | None = None
+    after: Image | None = None
+    undos: Sequence[Action] = ()
+    approval: Approval | None = None
+    ignore: tuple[str, ...] = ()
+
+
+def trail(facts: Facts) -> tuple[Sentence, ...]:
+    """The sentences, in the order of the questions."""
+    return (
+        *_what(facts),
+        *_why(facts),
+        *_restored(facts),
+        *_left_alone(facts),
+        *_residue(facts),
+        *_review(facts),
+        *_record(facts),
+    )
+
+
+def as_text(sentences: Sequence[Sentence]) -> str:
+    """The trail as lines of text."""
+    return "\n".join(sentence.text for sentence in sentences)
+
+
+def _what(facts: Facts) -> list[Sentence]:
+    action = facts.action
+    target, tool = targets_of(action.targets), action.name
+    if action.status in {Status.DENIED, Status.CANCELLED, Status.AWAITING_APPROVAL, Status.APPROVED, Status.PLANNED}:
+        return [Sentence("what", "recorded", f"I did not run {tool} on {target}: it is {action.status.value}.")]
+    if action.status in {Status.IN_DOUBT, Status.NEEDS_OPERATOR, Status.RUNNING}:
+        return [Sentence("what", "recorded", f"I called {tool} on {target}; it is {action.status.value}.")]
+    if facts.before is not None and facts.after is not None:
+        return _observed(facts, target)
+    if action.status is Status.FAILED and not action.in_force:
+        return [Sentence("what", "reported", f"I called {tool} on {target}; it failed and changed nothing that is known.")]
+    done = {Does.SEND: "sent", Does.CREATE: "created", Does.DELETE: "deleted", Does.UPDATE: "called"}[action.does]
+    object_ = f"{tool} on {target}" if done == "called" else f"something through {tool} for {target}"
+    return [Sentence("what", "reported", f"I {done} {object_}; this was not read back.")]
+
+
+def _observed(facts: Facts, target: str) -> list[Sentence]:
+    assert facts.before is not None
+    assert facts.after is not None
+    action = facts.action
+    kinds = " ".join(dict.fromkeys(t.type for t in action.targets))
+    found = changed(facts.before, facts.after, declared=action.fields, ignore=facts.ignore)
+    sentences = []
+    for difference in found:
+        if difference.field.endswith(WHOLE):
+            verb = "created" if difference.before is None else "deleted" if difference.after is None else "changed"
+            sentences.append(f"I {verb} {kinds} {target}.")
+        else:
+            old, new = shown(difference.before), shown(difference.after)
+            sentences.append(f"I changed {kinds} {target}: {difference.field} from {old} to {new}.")
+    if not sentences:
+        sentences = [f"I called {action.name} on {target}; nothing differed afterwards."]
+    if action.verified is Verified.MISMATCH:
+        sentences.append("What was read back is not what was expected.")
+    others = unexplained(facts.before, facts.after, declared=action.fields, ignore=facts.ignore)
+    if others:
+        sentences.append(f"Also different, and not by this action: {', '.join(others)}.")
+    return [Sentence("what", "observed", text) for text in sentences]
+
+
+def _why(facts: Facts) -> list[Sentence]:
+    return [
+        Sentence("why", "recorded", f"It was taken back by {undo.principal}, because: {undo.reason}.")
+        for undo in facts.undos
+        if undo.origin is Origin.UNDO and undo.reason
+    ]
+
+
+def _restored(facts: Facts) -> list[Sentence]:
+    found: list[Sentence] = []
+    for undo in facts.undos:
+        outcome = undo.outcome or {}
+        names = outcome.get("restored") or []
+        if undo.status is not Status.SUCCEEDED:
+            found.append(Sentence("restored", "recorded", f"The attempt to take it back ({undo.id}) is {undo.status.value}."))
+        elif names and facts.before is not None:
+            values = ", ".join(_restored_value(facts, name) for name in names)
+            found.append(Sentence("restored", "observed", f"I restored it: {values} (read back, {undo.id})."))
+        elif undo.outcome:
+            found.append(Sentence("restored", "recorded", f"A correction was made ({undo.id}): {outcome.get('text')}."))
+    return found
+
+
+def _restored_value(facts: Facts, name: str) -> str:
+    if name.endswith(WHOLE):
+        return "the whole target"
+    assert facts.before is not None
+    return f"{name} to {shown(field_value(facts.before, name))}"
+
+
+def _left_alone(facts: Facts) -> list[Sentence]:
+    if not facts.undos or not facts.action.fields:
+        return []
+    return [Sentence("left_alone", "recorded", f"Only {', '.join(facts.action.fields)} was touched; every other field was left alone.")]
+
+
+def _residue(facts: Facts) -> list[Sentence]:
+    found = []
+    for undo in facts.undos:
+        outcome = undo.outcome or {}
+        if outcome.get("outcome") == UndoOutcome.COMPENSATED.value and outcome.get("residue"):
+            found.append(Sentence("residue", "observed", f"Not undone: {', '.join(outcome['residue'])}."))
+    action = facts.action
+    if action.in_force and action.compensation is None and action.status is Status.SUCCEEDED:
+        found.append(Sentence("residue", "recorded", "There is no way to take it back."))
+    return found
+
+
+def _review(facts: Facts) -> list[Sentence]:
+    approval = facts.approval
+    if approval is None or approval.decided_by is None:
+        return [Sentence("review", "recorded", "No person reviewed it.")]
+    when = f"{approval.decided_at:%Y-%m-%d %H:%M} UTC" if approval.decided_at else "at an unknown time"
+    verb = "denied" if approval.status.value == "denied" else "approved"
+    return [Sentence("review", "recorded", f"{approval.decided_by} {verb} it ({approval.how}, {approval.id}, {when}).")]
+
+
+def _record(facts: Facts) -> list[Sentence]:
+    action = facts.action
+    count = len(facts.events)
+    text = f"The record: action {action.id} in run {action.run}, {count} events, {action.created_at:%Y-%m-%d %H:%M} UTC."
+    return [Sentence("record", "recorded", text)]

@@ -1,0 +1,163 @@
+"""What the guard says: to the model in one clear line, to people in plain sentences. Facts only, no secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from takeback.core.action import Action, Target
+from takeback.core.images import WHOLE, Difference
+from takeback.core.jsontext import JSON, dumps
+from takeback.core.limits import Exceeded
+from takeback.core.redaction import is_redacted
+from takeback.core.run import Approval
+from takeback.core.vocabulary import Does, Status, Verified
+
+INSTRUCTIONS: Final = (
+    "Takeback guards these tools: every change is recorded and most can be taken back. "
+    "After a write, a line '[takeback ID] ...' says what changed and what undo can do. "
+    "Wrong record? Call takeback_undo with a reason. Unsure what you did? takeback_history. "
+    "Never repeat a call to be safe: retries are recognised. To do the same again on purpose: takeback_repeat."
+)
+
+_LONG: Final = 60
+
+
+def shown(value: JSON) -> str:
+    """A value in a sentence: short, on one line, quoted only where that helps."""
+    if is_redacted(value):
+        return "(redacted)"
+    if value is None:
+        return "nothing"
+    text = value if isinstance(value, str) else dumps(value).decode()
+    text = " ".join(text.split())
+    return (text if len(text) <= _LONG else text[: _LONG - 1] + "…") or '""'
+
+
+def targets_of(targets: Sequence[Target]) -> str:
+    """The targets of an action, by id, with labels where known."""
+    return ", ".join(target.human for target in targets) or "no named target"
+
+
+def changes(differing: Sequence[Difference], most: int = 4) -> str:
+    """`priority normal -> high, tags [] -> ["vip"]`; what is beyond `most` is counted."""
+    parts = [_change(difference) for difference in differing[:most]]
+    left = len(differing) - len(parts)
+    return ", ".join(parts) + (f" and {left} more" if left > 0 else "")
+
+
+def _change(difference: Difference) -> str:
+    if difference.field.endswith(WHOLE):
+        return "created" if difference.before is None else "deleted" if difference.after is None else "changed"
+    return f"{difference.field} {shown(difference.before)} -> {shown(difference.after)}"
+
+
+def announcement(action: Action, differing: Sequence[Difference]) -> str:
+    """The line that a write's result ends with."""
+    target = ", ".join(target.id for target in action.targets)
+    what = changes(differing) or _without_images(action)
+    verified = {Verified.YES: "", Verified.IMPOSSIBLE: " Not read back.", Verified.NOT_YET: " Not read back."}
+    undo = (action.forecast or {}).get("text", "impossible")
+    return f"[takeback {action.id}] {target} {what}.{verified.get(action.verified, '')} Undo: {undo}.".replace("]  ", "] ")
+
+
+def _without_images(action: Action) -> str:
+    done = {Does.CREATE: "created", Does.DELETE: "deleted", Does.SEND: "sent", Does.UPDATE: "unchanged"}
+    if action.does is Does.UPDATE and action.verified is not Verified.YES:
+        return f"{action.tool} done"
+    return done[action.does]
+
+
+def replayed(action: Action) -> str:
+    """The lead of a replay."""
+    return f"Already done as {action.id}; nothing more is needed. To do it again on purpose, call takeback_repeat."
+
+
+def took_effect(action: Action, state: JSON) -> str:
+    """When the effect is certain and the tool's own result was lost."""
+    now = "" if state is None else f" This is the state now: {dumps(state).decode()}"
+    return f"[takeback {action.id}] It took effect; the tool's own answer was lost.{now} Do not call again."
+
+
+def pending(action: Action, approval: Approval) -> str:
+    """When a person must agree first."""
+    return (
+        f"Not executed: a person must agree first. Tell the user that approval {approval.id} waits for them "
+        f"(`takeback approve {approval.id}`, until {approval.expires_at:%H:%M} UTC); do not call again before they answer."
+        f" [takeback {action.id}]"
+    )
+
+
+def denied(action: Action, why: str) -> str:
+    """When a person, the policy or the clock said no."""
+    return f"Not executed: {why}. Nothing was changed. Do not call it again; ask the user how to go on. [takeback {action.id}]"
+
+
+def refused(why: str, next_step: str) -> str:
+    """A call that was not executed, for any other reason."""
+    return f"Not executed: {why}. Nothing was changed. {next_step}"
+
+
+def mismatch(action: Action) -> str:
+    """When what was read back is not what was expected."""
+    found = action.mismatch or {}
+    return (
+        f"[takeback {action.id}] The tool answered, but reading back shows something else: expected "
+        f"{shown(found.get('expected'))}, found {shown(found.get('actual'))} ({found.get('reason', 'different')}). "
+        "It will not be executed again by itself. Look at the target, then tell the user."
+    )
+
+
+def in_doubt(action: Action, why: str) -> str:
+    """When the outcome is unknown and looking has not settled it."""
+    return (
+        f"[takeback {action.id}] The outcome is unknown: {why}. It may or may not have taken effect on "
+        f"{targets_of(action.targets)}; a person was asked to look. Do not call it again; tell the user."
+    )
+
+
+def in_progress(action: Action, seconds: int) -> str:
+    """When an equal call is still under way."""
+    return f"[takeback {action.id}] In progress: the same call is still running. Nothing to mend; ask again after {seconds} s."
+
+
+def occupied(action: Action) -> str:
+    """When another action holds a target."""
+    state = "is in doubt" if action.status is Status.IN_DOUBT else "is still running"
+    return refused(
+        f"{action.id} ({action.name}) {state} on {targets_of(action.targets)}",
+        "Wait for it to be settled; takeback_history shows where it stands.",
+    )
+
+
+def limit_reached(limit: Exceeded) -> str:
+    """When a limit stops a write."""
+    return refused(
+        f"the limit {limit.limit} = {limit.allowed} is reached",
+        "Do not try other ways around it; tell the user what is done and what is left.",
+    )
+
+
+def loop_stopped(tool: str, count: int) -> str:
+    """When equal calls come in a row without progress."""
+    return refused(
+        f"{tool} was called {count} times in a row with the same arguments and the same outcome",
+        "Calling it again will not change the answer: use what it returned, or try something else.",
+    )
+
+
+def changed_meanwhile(action: Action, differing: Sequence[Difference]) -> str:
+    """When a `set` call comes again and somebody else changed its target."""
+    return (
+        f"Not executed: this was done as {action.id}, and then changed meanwhile by others "
+        f"({changes(differing)}). To overwrite their change on purpose, call takeback_repeat with a reason; "
+        "otherwise leave it and tell the user."
+    )
+
+
+def undone_by(action: Action, who: str, why: str | None) -> str:
+    """When an equal call comes after somebody else took the first one back."""
+    return (
+        f"Not executed: this was done as {action.id} and then undone by {who}"
+        f"{f', because: {why}' if why else ''}. Ask the user before doing it again (takeback_repeat)."
+    )

@@ -1,0 +1,218 @@
+"""The life of one call: validate, decide, and then the short way of a read or the long way of a write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from takeback.core.canonical import NotCanonical, canonical, digest
+from takeback.core.expressions import ExpressionError
+from takeback.core.jsontext import JSON, dumps
+from takeback.core.operation import client_operation, fingerprint, logical_operation, without_volatile
+from takeback.core.policy.decide import Decision, Undecidable, decide, target_variables
+from takeback.core.policy.schema import Rule
+from takeback.core.vocabulary import Origin, RetryLayer, Risk
+from takeback.core.wording import loop_stopped, refused
+from takeback.guard.catalog import Entry
+from takeback.guard.purposes import AgentCall
+from takeback.guard.reading import needs_result, readings
+from takeback.guard.replies import Reply, own_word
+from takeback.guard.sending import forwarded_meta
+from takeback.guard.services import Services, Work
+from takeback.guard.writing import write
+from takeback.ports import AccessEntry, Answered, Caller, NotSent, OutcomeUnknown, ProgressSink
+
+CLIENT_KEY: Final = "io.takeback/idempotencyKey"
+_MEND: Final = "Mend the call and send it again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRequest:
+    """A tool call as it came from the client. `name` is the exposed one; `meta` the client's `_meta`, unchanged."""
+
+    caller: Caller
+    name: str
+    arguments: dict[str, JSON]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    progress: ProgressSink | None = None
+    origin: Origin = Origin.AGENT
+    original: str | None = None
+    reason: str | None = None
+
+
+async def call(services: Services, request: CallRequest) -> Reply:
+    """Guard one call.
+
+    Never raises for what a client, a policy or an upstream does; the reply says it. A write goes on when the awaiting
+    task is cancelled.
+
+    Raises:
+        LedgerFailure: the ledger is out of reach; a write was then not sent.
+    """
+    entry = services.catalog.exposed(request.name)
+    if entry is None:
+        await services.catalog.refresh()
+        entry = services.catalog.exposed(request.name)
+    if entry is None:
+        return Reply(answered=Answered(-32602, f"Unknown tool: {request.name}"))
+    if not entry.valid(request.arguments):
+        return _malformed(entry.problems(request.arguments))
+    try:
+        decision = decide(
+            services.policy,
+            entry.policy_name,
+            request.arguments,
+            tenant=request.caller.tenant,
+            user=request.caller.principal,
+            run=request.caller.run,
+        )
+    except Undecidable as error:
+        return _malformed([str(error)])
+    if decision.verdict == "forward":
+        return await forward(services, request, entry, decision)
+    if request.origin is Origin.REPEAT and decision.verdict == "run" and decision.risk.rank >= Risk.MEDIUM.rank:
+        decision = replace(decision, verdict="ask", why=f"a repeat of {decision.risk.value} risk asks a person")
+    return await _guarded(services, request, entry, decision)
+
+
+async def forward(services: Services, request: CallRequest, entry: Entry, decision: Decision) -> Reply:
+    """The short way of a read: no durable write, no expression, and the tool's own result untouched."""
+    rule = decision.rule
+    watched = rule is not None and not rule.polling
+    mark = f"{entry.policy_name} {dumps(request.arguments).hex()}" if watched else ""
+    if watched and (count := services.watch.count(request.caller.run, mark)) >= decision.limits.same_call:
+        return own_word(loop_stopped(entry.exposed, count), layer=RetryLayer.MODEL)
+    params: dict[str, Any] = {"name": entry.definition.name, "arguments": request.arguments}
+    if meta := forwarded_meta(request.meta):
+        params["_meta"] = meta
+    try:
+        result = await entry.client.request(
+            "tools/call", params, timeout=decision.timeout.total_seconds(), progress=request.progress
+        )
+        reply = Reply(result=result)
+    except Answered as failure:
+        reply = Reply(answered=failure)
+    except (NotSent, OutcomeUnknown) as failure:
+        text = f"{entry.client.name} gave no answer ({failure}). It is a read: nothing was changed, and it may be tried again."
+        reply = own_word(text, layer=RetryLayer.TOOL)
+    if watched:
+        outcome = dumps(reply.result).hex() if reply.result is not None else str(reply.answered)
+        services.watch.saw(request.caller.run, mark, outcome)
+    await _log(services, request, entry, ok=reply.answered is None)
+    return reply
+
+
+async def _log(services: Services, request: CallRequest, entry: Entry, *, ok: bool) -> None:
+    caller = request.caller
+    await services.ledger.log_access(
+        AccessEntry(
+            caller.tenant,
+            caller.run,
+            caller.principal,
+            entry.client.name,
+            entry.definition.name,
+            services.clock.now(),
+            ok,
+            digest(request.arguments),
+        )
+    )
+
+
+async def _guarded(services: Services, request: CallRequest, entry: Entry, decision: Decision) -> Reply:
+    if unknown := entry.unknown(request.arguments):
+        names = ", ".join(sorted(unknown))
+        return _malformed([f"the tool knows no argument {names}; it would be dropped silently"])
+    try:
+        work = make_work(services, request, entry, decision)
+    except (ExpressionError, NotCanonical) as error:
+        return _malformed([str(error)])
+    mark = f"{entry.policy_name} {work.operation}"
+    count = services.watch.count(request.caller.run, mark)
+    if count >= decision.limits.same_call:
+        return own_word(loop_stopped(entry.exposed, count), layer=RetryLayer.MODEL)
+    reply = await services.tasks.shielded(write(services, work))
+    if reply.action is None or not reply.action.in_force:
+        services.watch.saw(request.caller.run, mark, _outcome(reply))
+    return reply
+
+
+def _outcome(reply: Reply) -> str:
+    if reply.action is not None:
+        return f"{reply.action.status.value} {reply.action.error}"
+    return str(reply.answered or (reply.result or {}).get("content"))
+
+
+def make_work(services: Services, request: CallRequest, entry: Entry, decision: Decision) -> Work:
+    """What is to be carried out, with its logical operation and the reads filled in.
+
+    Raises:
+        ExpressionError: the arguments lack what an expression of the rule needs.
+        NotCanonical: the arguments have no canonical form.
+    """
+    caller, rule = request.caller, decision.rule
+    variables: dict[str, JSON] = {
+        "args": request.arguments,
+        "tenant": caller.tenant,
+        "user": caller.principal,
+        "run": caller.run,
+        "reason": request.reason or "",
+        **target_variables(decision.targets),
+    }
+    client_key = request.meta.get(CLIENT_KEY)
+    compared = entry.with_defaults(without_volatile(request.arguments, rule.volatile if rule else ()))
+    canonical(request.arguments)
+    return Work(
+        caller=caller,
+        entry=entry,
+        arguments=request.arguments,
+        decision=decision,
+        operation=_operation(request, entry, decision, compared, variables, client_key),
+        fingerprint=fingerprint(tool=entry.policy_name, arguments=compared, principal=caller.principal),
+        readings=_readings(rule, variables),
+        variables=variables,
+        purpose=AgentCall(services.clock.now()),
+        redact=rule.redact if rule else (),
+        ignore=rule.ignore if rule else (),
+        origin=request.origin,
+        original=request.original,
+        reason=request.reason,
+        client_key=client_key if isinstance(client_key, str) else None,
+        meta=request.meta,
+        progress=request.progress,
+    )
+
+
+def _readings(rule: Rule | None, variables: Mapping[str, JSON]) -> tuple[Any, ...]:
+    if rule is None or needs_result(rule) or _names_late_target(rule):
+        return ()
+    return readings(rule, variables)
+
+
+def _names_late_target(rule: Rule) -> bool:
+    return any("result" in spec.id.names for spec in rule.target)
+
+
+def _operation(
+    request: CallRequest,
+    entry: Entry,
+    decision: Decision,
+    compared: Mapping[str, JSON],
+    variables: Mapping[str, JSON],
+    client_key: object,
+) -> str:
+    caller = request.caller
+    if isinstance(client_key, str) and client_key:
+        return client_operation(tenant=caller.tenant, principal=caller.principal, client_key=client_key)
+    if request.origin is Origin.REPEAT:
+        return digest(["repeat", caller.tenant, request.original])
+    rule = decision.rule
+    wanted = rule.operation.value(variables) if rule is not None and rule.operation is not None else compared
+    return logical_operation(
+        tenant=caller.tenant, run=caller.run, tool=entry.policy_name, targets=decision.targets, operation=wanted
+    )
+
+
+def _malformed(problems: list[str]) -> Reply:
+    what = "; ".join(problems) or "the arguments do not fit the tool's schema"
+    return own_word(refused(f"the call is malformed: {what}", _MEND), layer=RetryLayer.MODEL)

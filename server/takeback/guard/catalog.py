@@ -1,0 +1,169 @@
+"""The tools on offer: which upstream has which, under which name, and what their arguments must look like."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any, Final
+
+import jsonschema_rs
+
+from takeback.core.jsontext import JSON
+from takeback.ports import ToolClient, ToolDefinition, ToolFailure
+
+_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_MOST_PROBLEMS: Final = 8
+
+
+class CatalogError(Exception):
+    """The tools cannot be offered as they are: two share a name, or a name is not legal. Says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tool on offer. `exposed` is its name downstream; `definition.name` its name at the upstream."""
+
+    client: ToolClient
+    definition: ToolDefinition
+    exposed: str
+
+    @property
+    def policy_name(self) -> str:
+        """As policies name it: `upstream.tool`."""
+        return f"{self.client.name}.{self.definition.name}"
+
+    @cached_property
+    def required(self) -> frozenset[str]:
+        """The arguments that the schema requires."""
+        return frozenset(self.definition.input_schema.get("required") or ())
+
+    @cached_property
+    def _properties(self) -> Mapping[str, Any]:
+        found = self.definition.input_schema.get("properties")
+        return found if isinstance(found, Mapping) else {}
+
+    @cached_property
+    def _validator(self) -> Any:
+        try:
+            return jsonschema_rs.validator_for(dict(self.definition.input_schema))
+        except (ValueError, jsonschema_rs.ReferencingError):
+            return None
+
+    def valid(self, arguments: JSON) -> bool:
+        """Whether the schema accepts the arguments. A schema that is itself broken accepts all (the upstream decides)."""
+        return self._validator is None or bool(self._validator.is_valid(arguments))
+
+    def problems(self, arguments: JSON) -> list[str]:
+        """What the schema says against the arguments, precisely, at most eight sentences."""
+        found = [] if self._validator is None else list(self._validator.iter_errors(arguments))
+        return [_sentence(error) for error in found[:_MOST_PROBLEMS]]
+
+    def unknown(self, arguments: Mapping[str, JSON]) -> list[str]:
+        """Arguments that the schema does not know, where it lists what it knows and does not invite others."""
+        schema = self.definition.input_schema
+        open_ended = bool(schema.get("additionalProperties")) or "patternProperties" in schema
+        composed = any(word in schema for word in ("allOf", "anyOf", "oneOf", "$ref", "if"))
+        if open_ended or composed or not self._properties:
+            return []
+        return [name for name in arguments if name not in self._properties]
+
+    def with_defaults(self, arguments: Mapping[str, JSON]) -> dict[str, JSON]:
+        """The arguments with the schema's defaults filled in, for comparing calls; never what is sent."""
+        defaults = {
+            name: schema["default"]
+            for name, schema in self._properties.items()
+            if isinstance(schema, Mapping) and "default" in schema
+        }
+        return {**defaults, **arguments}
+
+
+def _sentence(error: Any) -> str:
+    where = ".".join(str(step) for step in error.instance_path)
+    return f"{where}: {error.message}" if where else str(error.message)
+
+
+class Catalog:
+    """All tools of all upstreams. One upstream: names unchanged; several: `upstream_tool`."""
+
+    def __init__(
+        self, clients: Sequence[ToolClient], visible: Mapping[str, tuple[tuple[str, ...] | None, tuple[str, ...]]]
+    ) -> None:
+        """`visible` holds, for each upstream, the patterns of tools to offer (None: all) and to leave out."""
+        self.clients = {client.name: client for client in clients}
+        self._visible = visible
+        self._by_exposed: dict[str, Entry] = {}
+        self._by_policy: dict[str, Entry] = {}
+        self._hidden: dict[str, Entry] = {}
+
+    def hide(self, entries: Sequence[Entry]) -> None:
+        """Tools that the guard itself may call and that nobody is offered."""
+        self._hidden |= {entry.policy_name: entry for entry in entries}
+
+    async def refresh(self) -> None:
+        """Ask every upstream for its tools again. An upstream that does not answer keeps the tools it had.
+
+        Raises:
+            CatalogError: names clash or are not legal.
+        """
+        by_exposed: dict[str, Entry] = {}
+        by_policy: dict[str, Entry] = {}
+        for client in self.clients.values():
+            for entry in await self._entries(client):
+                if entry.exposed in by_exposed:
+                    raise CatalogError(_clash(entry, by_exposed[entry.exposed]))
+                by_exposed[entry.exposed] = by_policy[entry.policy_name] = entry
+        self._by_exposed, self._by_policy = by_exposed, by_policy
+
+    async def _entries(self, client: ToolClient) -> list[Entry]:
+        try:
+            definitions = await client.tools()
+        except ToolFailure:
+            return [entry for entry in self._by_exposed.values() if entry.client is client]
+        return [
+            self._by_policy_unchanged(client, definition) or Entry(client, definition, self._exposed(client, definition))
+            for definition in definitions
+            if self._offered(client.name, definition.name)
+        ]
+
+    def _by_policy_unchanged(self, client: ToolClient, definition: ToolDefinition) -> Entry | None:
+        # Keeps the compiled validator of a tool whose definition did not change.
+        known = self._by_policy.get(f"{client.name}.{definition.name}")
+        return known if known is not None and known.definition.raw == definition.raw else None
+
+    def _offered(self, upstream: str, tool: str) -> bool:
+        only, without = self._visible.get(upstream, (None, ()))
+        wanted = only is None or any(fnmatchcase(tool, pattern) for pattern in only)
+        return wanted and not any(fnmatchcase(tool, pattern) for pattern in without)
+
+    def _exposed(self, client: ToolClient, definition: ToolDefinition) -> str:
+        if len(self.clients) == 1:
+            return definition.name
+        name = f"{client.name}_{definition.name}"
+        if _NAME.fullmatch(name) is None:
+            raise CatalogError(
+                f"the tool {definition.name!r} of {client.name!r} would be called {name!r}, which clients refuse "
+                "(letters, digits, _ and -, at most 64); give the upstream a shorter name or exclude the tool"
+            )
+        return name
+
+    def entries(self) -> list[Entry]:
+        """All tools on offer, in the upstreams' order."""
+        return list(self._by_exposed.values())
+
+    def exposed(self, name: str) -> Entry | None:
+        """The tool that clients call `name`."""
+        return self._by_exposed.get(name)
+
+    def named(self, policy_name: str) -> Entry | None:
+        """The tool that policies call `upstream.tool`, also when it is not offered to clients."""
+        return self._by_policy.get(policy_name) or self._hidden.get(policy_name)
+
+
+def _clash(entry: Entry, other: Entry) -> str:
+    return (
+        f"two tools would both be called {entry.exposed!r}: {other.policy_name} and {entry.policy_name}; "
+        "rename an upstream or exclude one of them in the policy"
+    )

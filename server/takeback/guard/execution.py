@@ -1,0 +1,320 @@
+"""Carrying out one action: before-image, claim, run, after-image, verification, outcome.
+
+Two durable commits a write. The claim (key, `running`, before-image) stands before the first byte goes upstream; the
+outcome stands before the answer. What lies between is shielded from the caller's cancellation by whoever calls this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from takeback.core.action import Action
+from takeback.core.expressions import ExpressionError
+from takeback.core.images import Image, Part, Presence, differences
+from takeback.core.jsontext import JSON
+from takeback.core.limits import counters_for
+from takeback.core.policy.decide import resolve_late, target_variables
+from takeback.core.results import is_error, record, text_of
+from takeback.core.run import Approval
+from takeback.core.states import Happening
+from takeback.core.verification import Verification
+from takeback.core.vocabulary import Origin, RetryLayer, Verified
+from takeback.core.wording import announcement, mismatch
+from takeback.guard.purposes import declared_fields, differing
+from takeback.guard.reading import readings, take_image
+from takeback.guard.recording import Fact, blob, first, next_fact
+from takeback.guard.replies import Reply, own_result, own_word
+from takeback.guard.sending import Sent, idempotency_of, send, whole_call
+from takeback.guard.services import Services, Work
+from takeback.ports import Change, Lease, Standing
+
+PATIENCE: Final = 3
+"""How often a target is read again while its upstream's `read_lag` lasts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A claimed action on its way: the images as read (`before`) and what is being sent."""
+
+    work: Work
+    action: Action
+    arguments: dict[str, JSON]
+    before: Image | None
+    leases: tuple[Lease, ...]
+    deadline: datetime
+
+
+async def before_image(services: Services, work: Work) -> Image | None:
+    """Read the targets at the last moment before the write; None where the rule has no read.
+
+    A target that does not exist yet because the call creates it is absent without a read.
+    """
+    if work.decision.late_targets:
+        return Image(tuple(Part(spec.name, Presence.ABSENT) for spec in work.decision.late_targets))
+    return await take_image(services.catalog, work.readings, work.variables) if work.readings else None
+
+
+async def claim(
+    services: Services,
+    work: Work,
+    standing: Standing,
+    before: Image | None,
+    arguments: dict[str, JSON],
+    *,
+    generation: int,
+    known: Action | None,
+    approval: Approval | None = None,
+) -> Begun:
+    """The first durable commit: after it, and only then, may the first byte go upstream.
+
+    Raises:
+        KeyTaken, Stale, LeaseLost: another guard was first; nothing was written.
+        LedgerFailure: the ledger is out of reach; nothing goes upstream.
+    """
+    now = services.clock.now()
+    deadline = now + whole_call(work, work.decision.retry)
+    stored = services.stored_image(before, work.redact) if before is not None else None
+    images = dict([blob(stored.document())]) if stored is not None else {}
+    changes: dict[str, Any] = {
+        "before": next(iter(images), None),
+        "fields": declared_fields(work, arguments, before),
+        "sent_at": now,
+        "deadline": deadline,
+        "targets": labelled(work, before),
+    }
+    if known is None:
+        fact = first(services, work, Happening.CLAIM, generation=generation, **changes)
+    else:
+        fact = next_fact(services, known, Happening.CLAIM, detail="a new attempt" if known.sent_at else "", **changes)
+    event, action = fact
+    used = (replace(approval, status=approval.status.CONSUMED),) if approval is not None else ()
+    await services.ledger.commit(
+        Change(
+            actions=(fact, *work.purpose.companions(Happening.CLAIM, action, event)),
+            images=images,
+            approvals=used,
+            counters=dict.fromkeys(limits_of(services, work), 1) if known is None or known.sent_at is None else {},
+            tenant=work.caller.tenant,
+            leases=standing.leases,
+        )
+    )
+    return Begun(
+        work=work, action=action, arguments=arguments, before=before, leases=standing.leases, deadline=deadline
+    )
+
+
+def limits_of(services: Services, work: Work) -> dict[str, tuple[str, int]]:
+    """The counters that a piece of work adds to. Taking something back is never stopped by a limit."""
+    if work.origin in {Origin.UNDO, Origin.REDO}:
+        return {}
+    return counters_for(
+        work.decision.limits,
+        run=work.caller.run,
+        principal=work.caller.principal,
+        tool=work.entry.policy_name,
+        does=work.decision.does,
+        at=services.clock.now(),
+    )
+
+
+def labelled(work: Work, before: Image | None) -> tuple[Any, ...]:
+    """The targets with their labels for people, where the rule names one and the before-image has it."""
+    rule = work.decision.rule
+    specs = {spec.name: spec.label for spec in rule.target if spec.label is not None} if rule is not None else {}
+    if not specs or before is None:
+        return work.decision.targets
+    variables = {**work.variables, "before": before.variable()}
+    found = []
+    for target in work.decision.targets:
+        try:
+            label = specs[target.name].value(variables) if target.name in specs else None
+        except ExpressionError:
+            label = None
+        found.append(replace(target, label=label) if isinstance(label, str) else target)
+    return tuple(found)
+
+
+async def run(services: Services, begun: Begun) -> Sent:
+    """Send it. The key is the action's; an upstream that stores errors gets a fresh one after a certain failure."""
+    idempotency = idempotency_of(services, begun.work)
+    fresh = idempotency is not None and idempotency.stores_errors and begun.action.attempts > 0
+    key = f"{begun.action.key}-{begun.action.attempts}" if fresh else begun.action.key
+    return await send(services, begun.work, begun.arguments, key=key, deadline=begun.deadline)
+
+
+async def conclude(services: Services, begun: Begun, sent: Sent) -> Reply:
+    """After-image, verification, the second durable commit, and the answer, for a call that had a definite end."""
+    if sent.not_sent is not None:
+        return await _never_sent(services, begun, sent)
+    begun, data = _with_result(begun, sent)
+    after = await after_image(services, begun, data, expect_change=sent.result is not None and not is_error(sent.result))
+    verification = begun.work.purpose.check(begun.work, begun.arguments, begun.before, after, data)
+    if sent.answered is not None or (sent.result is not None and is_error(sent.result)):
+        return await _tool_failed(services, begun, sent, after, verification)
+    return await succeeded(services, begun, sent.result, after, verification, attempts=sent.attempts)
+
+
+def _with_result(begun: Begun, sent: Sent) -> tuple[Begun, JSON]:
+    """Targets and reads that only the result names are known now."""
+    data = record(sent.result) if sent.result is not None else None
+    work = begun.work
+    if not work.decision.late_targets or sent.result is None or is_error(sent.result):
+        return begun, data
+    variables = {**work.variables, "result": data}
+    try:
+        targets = resolve_late(work.decision, variables)
+        variables |= target_variables(targets)
+        assert work.decision.rule is not None
+        found = readings(work.decision.rule, variables)
+    except ExpressionError:
+        return begun, data
+    decision = replace(work.decision, targets=targets, late_targets=())
+    return replace(begun, work=replace(work, decision=decision, readings=found, variables=variables)), data
+
+
+async def after_image(services: Services, begun: Begun, data: JSON, *, expect_change: bool) -> Image | None:
+    """Read the targets after the write; read again while the upstream's `read_lag` lasts and nothing has changed yet."""
+    work = begun.work
+    if not work.readings:
+        return None
+    variables = {**work.variables, "result": data}
+    image = await take_image(services.catalog, work.readings, variables)
+    lag = read_lag(services, work)
+    for _ in range(PATIENCE):
+        if not lag or not expect_change:
+            break
+        if work.purpose.check(work, begun.arguments, begun.before, image, data).verified is not Verified.MISMATCH:
+            break
+        await services.clock.sleep(lag / PATIENCE)
+        image = await take_image(services.catalog, work.readings, variables)
+    return image
+
+
+def read_lag(services: Services, work: Work) -> float:
+    """Seconds for which a read of this upstream may still show the old state."""
+    rule = work.decision.rule
+    upstream = services.policy.file.upstream.get(work.entry.client.name)
+    lag = rule.read_lag if rule is not None and rule.read_lag is not None else upstream.read_lag if upstream else None
+    return lag.total_seconds() if lag is not None else 0.0
+
+
+async def _never_sent(services: Services, begun: Begun, sent: Sent) -> Reply:
+    why = str(sent.not_sent)
+    error = {"layer": RetryLayer.TOOL.value, "message": why}
+    fact = next_fact(services, begun.action, Happening.FAIL, detail="nothing was sent", error=error, settled_at=services.clock.now())
+    await services.ledger.commit(Change(actions=_with_companions(begun.work, fact), tenant=begun.action.tenant, leases=begun.leases, release=begun.leases))
+    text = (
+        f"Not executed: {begun.work.entry.client.name} could not be reached ({why}), {sent.attempts} attempts. "
+        f"Nothing was sent or changed. Try again later or tell the user. [takeback {begun.action.id}]"
+    )
+    return own_word(text, fact[1], layer=RetryLayer.TOOL)
+
+
+async def _tool_failed(
+    services: Services, begun: Begun, sent: Sent, after: Image | None, verification: Verification
+) -> Reply:
+    """The tool says that it failed. Reading back says whether that is so."""
+    before = begun.before
+    touched = (
+        before is not None and after is not None and before.readable and after.readable
+        and bool(differences(before, after, ignore=begun.work.ignore))
+    )
+    if touched and verification.verified is Verified.YES:
+        return await succeeded(services, begun, sent.result, after, verification, attempts=sent.attempts, contradicted=True)
+    text = str(sent.answered) if sent.answered is not None else text_of(sent.result or {})
+    changes: dict[str, Any] = {
+        "error": services.redacted({"layer": RetryLayer.MODEL.value, "message": text[:2000]}, begun.work.redact),
+        "settled_at": services.clock.now(),
+        "attempts": begun.action.attempts + 1,
+        "in_force": touched,
+    }
+    if touched:
+        changes |= {"verified": Verified.MISMATCH, "mismatch": verification.as_json()}
+    images = _outcome_images(services, begun, after, None, changes)
+    fact = next_fact(services, begun.action, Happening.FAIL, detail="the tool reported an error", **changes)
+    await services.ledger.commit(
+        Change(actions=_with_companions(begun.work, fact), images=images, tenant=begun.action.tenant, leases=begun.leases, release=begun.leases)
+    )
+    if sent.answered is not None:
+        return Reply(answered=sent.answered, action=fact[1])
+    line = f"[takeback {fact[1].id}] The tool reported an error" + (
+        "; reading back shows that the target changed all the same. Do not call again; tell the user." if touched else "."
+    )
+    return own_result(sent.result or {}, fact[1], line=line if services.policy.file.defaults.announce else None)
+
+
+async def succeeded(
+    services: Services,
+    begun: Begun,
+    result: Mapping[str, Any] | None,
+    after: Image | None,
+    verification: Verification,
+    *,
+    attempts: int = 1,
+    contradicted: bool = False,
+    detail: str = "",
+) -> Reply:
+    """The effect is there, or reported: record what was read, the way back and the forecast; then answer."""
+    work, data = begun.work, record(result) if result is not None else None
+    wrong = verification.verified is Verified.MISMATCH
+    stored_before = services.stored_image(begun.before, work.redact) if begun.before is not None else None
+    stored_after = services.stored_image(after, work.redact) if after is not None else None
+    held = replace(work, variables={**work.variables, "args": services.redacted(work.variables.get("args"), work.redact)})
+    changes: dict[str, Any] = {
+        "attempts": begun.action.attempts + attempts,
+        "verified": verification.verified,
+        "mismatch": verification.as_json() if wrong else None,
+        "in_force": True,
+        "settled_at": services.clock.now(),
+        **work.purpose.conclusions(held, stored_before, stored_after, verification, services.redacted(data, work.redact)),
+    }
+    if work.decision.targets != begun.action.targets and len(work.decision.targets) > len(begun.action.targets):
+        changes["targets"] = labelled(work, after)
+    images = _outcome_images(services, begun, after, result, changes)
+    changed = differing(work, begun.action, stored_before, stored_after)
+    changes["changed"] = tuple(difference.field for difference in changed)
+    happening = Happening.FAIL if wrong else Happening.SUCCEED
+    fact = next_fact(services, begun.action, happening, detail=detail or ("read back" if after else "not read back"), **changes)
+    await services.ledger.commit(
+        Change(actions=_with_companions(work, fact), images=images, tenant=begun.action.tenant, leases=begun.leases, release=begun.leases)
+    )
+    services.watch.progress(work.caller.run)
+    return _answer(services, fact[1], result, changed, contradicted=contradicted)
+
+
+def _answer(
+    services: Services, action: Action, result: Mapping[str, Any] | None, changed: tuple[Any, ...], *, contradicted: bool
+) -> Reply:
+    if action.verified is Verified.MISMATCH:
+        text = mismatch(action)
+        if result is None:
+            return own_word(text, action, layer=RetryLayer.HUMAN)
+        return own_result({**result, "isError": True}, action, line=text)
+    line = announcement(action, changed)
+    if result is None:
+        return own_word(line, action, layer=RetryLayer.MODEL, error=False)
+    if contradicted:
+        line += " The tool reported an error, but reading back shows that it took effect: do not call again."
+    return own_result(result, action, line=line if services.policy.file.defaults.announce or contradicted else None)
+
+
+def _outcome_images(
+    services: Services, begun: Begun, after: Image | None, result: Mapping[str, Any] | None, changes: dict[str, Any]
+) -> dict[str, bytes]:
+    images: dict[str, bytes] = {}
+    if after is not None:
+        digest, data = blob(services.stored_image(after, begun.work.redact).document())
+        images[digest], changes["after"] = data, digest
+    if result is not None:
+        digest, data = blob(services.redacted(dict(result), begun.work.redact))
+        images[digest], changes["result"] = data, digest
+    return images
+
+
+def _with_companions(work: Work, fact: Fact) -> tuple[Fact, ...]:
+    event, action = fact
+    return (fact, *work.purpose.companions(event.happening, action, event))
+

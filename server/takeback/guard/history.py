@@ -1,0 +1,86 @@
+"""What was done, in lines and in sentences."""
+
+from __future__ import annotations
+
+from takeback.core.action import Action
+from takeback.core.jsontext import loads
+from takeback.core.images import Image
+from takeback.core.run import RecoveryItem
+from takeback.core.trail import Facts, Sentence, trail
+from takeback.core.vocabulary import Origin, Status, Verified
+from takeback.core.wording import targets_of
+from takeback.guard.services import Services
+from takeback.ports import HistoryQuery, NotFound, Page
+
+
+async def page(services: Services, query: HistoryQuery) -> Page:
+    """Some actions, newest first."""
+    return await services.ledger.history(query)
+
+
+def line(action: Action) -> str:
+    """One action on one line, without images: id, time, tool, target, fields, where it stands, what undo can do."""
+    fields = f" [{', '.join(action.changed)}]" if action.changed else ""
+    origin = f" ({action.origin.value} of {action.original})" if action.original else ""
+    verified = {Verified.YES: ", verified", Verified.MISMATCH: ", MISMATCH", Verified.IMPOSSIBLE: ", not read back"}
+    undo = f" · undo: {action.forecast['text']}" if action.in_force and action.forecast else ""
+    state = f"{action.status.value}{verified.get(action.verified, '')}"
+    when = f"{action.created_at:%H:%M:%S}"
+    return f"{action.id} {when} {action.name} {targets_of(action.targets)}{fields}{origin} · {state}{undo}"
+
+
+def queue_line(item: RecoveryItem) -> str:
+    """One recovery item on one line."""
+    return f"{item.id} {item.action} {item.risk.value} risk, since {item.opened_at:%Y-%m-%d %H:%M} UTC: {item.why}"
+
+
+async def stored(services: Services, digest: str | None) -> Image | None:
+    """An image of the ledger, or None where there is none."""
+    return Image.from_document(loads(await services.ledger.image(digest))) if digest is not None else None
+
+
+async def facts_of(services: Services, action: Action) -> Facts:
+    """Everything the ledger knows about one action."""
+    approval = None
+    if action.approval is not None:
+        approval = await services.ledger.approval(action.tenant, action.approval)
+    rules = [n.rule.ignore for n in services.policy.rules_for(action.name) if n.id == action.rule]
+    undos = await services.ledger.compensations(action.tenant, action.id)
+    return Facts(
+        action=action,
+        events=await services.ledger.events(action.tenant, action.id),
+        before=await stored(services, action.before),
+        after=await stored(services, action.after),
+        undos=tuple(a for a in undos if a.origin in {Origin.UNDO, Origin.REDO}),
+        approval=approval,
+        ignore=rules[0] if rules else (),
+    )
+
+
+async def explain(services: Services, tenant: str, action_id: str) -> tuple[Sentence, ...]:
+    """The correction trail of one action. Raises NotFound."""
+    return trail(await facts_of(services, await find(services, tenant, action_id)))
+
+
+async def find(services: Services, tenant: str, action_id: str) -> Action:
+    """An action by id, as people and models write it (`[takeback a7k2p]` is forgiven). Raises NotFound."""
+    text = action_id.strip().strip("[]").removeprefix("takeback ").strip()
+    return await services.ledger.action(tenant, text)
+
+
+async def last_write(services: Services, tenant: str, run: str) -> Action:
+    """The newest write of a run that stands in the world and is no undo.
+
+    Right after an undo it is that undo's original: a retried "undo the last" must not undo two.
+
+    Raises:
+        NotFound: the run has none.
+    """
+    found = await services.ledger.history(HistoryQuery(tenant=tenant, run=run, limit=50))
+    for action in found.actions:
+        if action.origin is Origin.UNDO and action.original and action.status is Status.SUCCEEDED:
+            return await services.ledger.action(tenant, action.original)
+        if action.in_force:
+            return action
+    raise NotFound("this run has made no change that stands")
+

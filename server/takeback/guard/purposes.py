@@ -1,0 +1,198 @@
+"""What an agent's call asks of its execution: the boundary, the verification, the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from takeback.core.action import Action, Event
+from takeback.core.expressions import Expression, ExpressionError, Template
+from takeback.core.images import Image
+from takeback.core.jsontext import JSON
+from takeback.core.policy.schema import NamedUndo, Rule, Undo
+from takeback.core.redaction import is_redacted
+from takeback.core.states import Happening
+from takeback.core.undo import Forecast, Step, changed
+from takeback.core.verification import Verification, verify
+from takeback.core.vocabulary import ActionClass, Does, UndoOutcome, Verified
+from takeback.core.wording import refused
+from takeback.guard.services import Refusal, Work
+
+_LATE: Final = frozenset({"current", "reason"})
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCall:
+    """The purpose of a call that the agent made."""
+
+    now: datetime
+
+    def ready(self, work: Work, before: Image | None) -> dict[str, JSON]:
+        """The client's own arguments, once the boundary holds on what was read. Raises Refusal where it does not."""
+        rule = work.decision.rule
+        if rule is not None and rule.require is not None:
+            check_boundary(rule.require, work.variables, before)
+        return work.arguments
+
+    def check(
+        self, work: Work, sent: Mapping[str, JSON], before: Image | None, after: Image | None, result: JSON
+    ) -> Verification:
+        """The rule's `verify`, else the fields that the arguments name, else presence."""
+        rule = work.decision.rule
+        if rule is None:
+            return Verification(Verified.IMPOSSIBLE, "no_read")
+        variables = {**work.variables, "result": result, **image_variables(before=before, after=after)}
+        return verify(
+            rule=rule.verify,
+            does=work.decision.does,
+            arguments=sent,
+            writes=rule.writes,
+            before=before,
+            after=after,
+            variables=variables,
+            identity=identity(rule),
+        )
+
+    def companions(self, happening: Happening, action: Action, event: Event) -> tuple[tuple[Event, Action], ...]:
+        """None: an agent's call moves no other action."""
+        return ()
+
+    def conclusions(
+        self, work: Work, before: Image | None, after: Image | None, verification: Verification, result: JSON
+    ) -> dict[str, Any]:
+        """The compensation, resolved and stored, and the forecast for it."""
+        rule = work.decision.rule
+        if rule is None:
+            return {"forecast": Forecast(UndoOutcome.REFUSED, "impossible").document()}
+        variables = {**work.variables, "result": result, **image_variables(before=before, after=after)}
+        compensation = resolve(rule, variables, work)
+        outlook = forecast(rule, readable=after is not None and after.readable, now=self.now, resolved=compensation)
+        return {"compensation": compensation, "forecast": outlook.document()}
+
+
+def check_boundary(require: Expression, variables: Mapping[str, JSON], before: Image | None) -> None:
+    """Refuse unless `require` holds on what was read. What cannot be evaluated does not hold."""
+    try:
+        held = require.truth({**variables, **image_variables(before=before)})
+    except ExpressionError:
+        held = False
+    if not held:
+        raise Refusal(refused("the target is outside what this agent may change", "Tell the user; do not try another way."))
+
+
+def image_variables(**images: Image | None) -> dict[str, JSON]:
+    """Images as expressions see them; one that was not taken has no variable."""
+    return {name: image.variable() for name, image in images.items() if image is not None}
+
+
+def identity(rule: Rule) -> frozenset[str]:
+    """The arguments that only name the target: they are not fields that the call writes."""
+    paths = [spec.id.path for spec in rule.target]
+    return frozenset(path[1] for path in paths if path and len(path) > 1 and path[0] == "args")
+
+
+def forecast(rule: Rule, *, readable: bool, now: datetime | None, resolved: JSON) -> Forecast:
+    """What an undo would come to, in the words of its outcome.
+
+    `now` is the time from which `undo_within` counts (None: not yet known); `resolved` is the stored compensation (null
+    before the write).
+    """
+    until = now + rule.undo_within if now is not None and rule.undo_within is not None else None
+    within = f" until {until:%Y-%m-%d %H:%M} UTC" if until else " for a time" if rule.undo_within else ""
+    if isinstance(rule.undo, tuple) and rule.undo and (resolved is None or resolved.get("steps") is not None):
+        residue = tuple((resolved or {}).get("unwritable", ()))
+        if residue:
+            return Forecast(UndoOutcome.COMPENSATED, f"all but {', '.join(residue)}{within}", until, residue)
+        if readable:
+            return Forecast(UndoOutcome.EXACT, f"exact{within}", until)
+        return Forecast(UndoOutcome.COMPENSATED, f"possible{within}, but it cannot be read back", until)
+    if rule.correct is not None:
+        return Forecast(UndoOutcome.COMPENSATED, "only a correction", None, ("what was done stays done",))
+    return Forecast(UndoOutcome.REFUSED, "impossible")
+
+
+def resolve(rule: Rule, variables: Mapping[str, JSON], work: Work) -> JSON:
+    """The compensation with every argument filled in that can be filled in now; null where the rule has none.
+
+    An argument that cannot be resolved makes the whole compensation unusable, with the reason (`problem`).
+    """
+    calls = _calls(rule)
+    if not calls:
+        return None
+    base = {
+        "policy": work.decision.policy_digest,
+        "readings": [reading.document() for reading in work.readings],
+        "way": way(rule),
+        "corrects": not isinstance(rule.undo, tuple),
+        "options": calls[0].options if isinstance(calls[0], NamedUndo) else {},
+    }
+    try:
+        steps = [_step(call, variables) for call in calls]
+    except ExpressionError as error:
+        return {**base, "steps": None, "problem": str(error)}
+    marked = [name for step in steps for name, value in step.arguments.items() if is_redacted(value)]
+    return {**base, "steps": [step.document() for step in steps], "unwritable": marked}
+
+
+def _calls(rule: Rule) -> tuple[Any, ...]:
+    if isinstance(rule.undo, tuple):
+        return rule.undo
+    return (rule.correct,) if rule.correct is not None else ()
+
+
+def way(rule: Rule) -> str:
+    """Which compensation takes the write back: the one that the rule names, else the one that fits what the write does."""
+    if isinstance(rule.undo, tuple) and rule.undo:
+        first = rule.undo[0]
+        if first.compensation:
+            return first.compensation
+        if rule.by:
+            return "adjust"
+        by_effect = {Does.CREATE: "remove", Does.DELETE: "recreate"}
+        default = "inverse" if rule.action_class is ActionClass.EXTERNAL_REVERSIBLE else "restore"
+        return by_effect.get(rule.effective_does, default)
+    return "correct"
+
+
+def _step(call: Undo | NamedUndo, variables: Mapping[str, JSON]) -> Step:
+    if isinstance(call, NamedUndo):
+        return Step(f"python.{call.compensation}", {"target": variables.get("target"), "before": variables.get("before")})
+    arguments: dict[str, JSON] = {}
+    late: dict[str, str] = {}
+    fields: dict[str, str] = {}
+    for name, source in _items(call.args):
+        part = call.args.part(name)
+        if part is not None and part.names & _LATE:
+            late[name] = part.source
+            continue
+        arguments[name] = part.value(variables) if part is not None else Template(source).value(variables)
+        if part is not None and part.path and part.path[0] == "before" and len(part.path) > 1:
+            fields[name] = ".".join(part.path[1:])
+    return Step(call.tool, arguments, late, fields)
+
+
+def _items(template: Template) -> list[tuple[str, JSON]]:
+    return list(template.source.items()) if isinstance(template.source, dict) else []
+
+
+def declared_fields(work: Work, sent: Mapping[str, JSON], image: Image | None) -> tuple[str, ...]:
+    """The fields that a call declares to write: the rule's `writes`, else those that its arguments name."""
+    rule = work.decision.rule
+    if rule is None or work.decision.does in {Does.CREATE, Does.DELETE}:
+        return ()
+    if rule.writes is not None:
+        return rule.writes
+    if rule.by:
+        return tuple(rule.by)
+    values = [p.value for p in image.parts if isinstance(p.value, Mapping)] if image is not None else []
+    only_name = identity(rule)
+    return tuple(name for name in sent if name not in only_name and any(name in value for value in values))
+
+
+def differing(work: Work, action: Action, before: Image | None, after: Image | None) -> tuple[Any, ...]:
+    """What the action changed, by its images."""
+    if before is None or after is None or not before.readable or not after.readable:
+        return ()
+    return changed(before, after, declared=action.fields, ignore=work.ignore)

@@ -1,0 +1,69 @@
+"""Events and the rows that follow from them: how the guard writes down what happens to an action."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from takeback.core.action import Action, Event, begin, evolve
+from takeback.core.canonical import canonical
+from takeback.core.jsontext import JSON
+from takeback.core.operation import idempotency_key
+from takeback.core.states import Happening
+from takeback.guard.services import Services, Work
+
+Fact = tuple[Event, Action]
+
+
+def first(services: Services, work: Work, happening: Happening, *, generation: int, **changes: Any) -> Fact:
+    """The event that begins an action, and the action."""
+    decision, caller = work.decision, work.caller
+    event = Event(
+        services.ids.new("a"),
+        1,
+        happening,
+        services.clock.now(),
+        f"guard for {caller.principal}",
+        {
+            "tenant": caller.tenant,
+            "run": caller.run,
+            "principal": caller.principal,
+            "client": caller.client,
+            "trace": caller.trace,
+            "upstream": work.entry.client.name,
+            "tool": work.entry.definition.name,
+            "arguments": services.redacted(work.arguments, work.redact),
+            "targets": decision.targets,
+            "operation": work.operation,
+            "generation": generation,
+            "key": idempotency_key(work.operation, generation),
+            "fingerprint": work.fingerprint,
+            "client_key": work.client_key,
+            "action_class": decision.action_class,
+            "effect": decision.effect,
+            "does": decision.does,
+            "risk": decision.risk,
+            "rule": decision.rule_id,
+            "policy_digest": decision.policy_digest,
+            "origin": work.origin,
+            "original": work.original,
+            "reason": work.reason,
+            **changes,
+        },
+        decision.why,
+    )
+    return event, begin(event)
+
+
+def next_fact(
+    services: Services, action: Action, happening: Happening, *, actor: str = "guard", detail: str = "", **changes: Any
+) -> Fact:
+    """One more event of an action, and the action after it. Raises IllegalTransition."""
+    event = Event(action.id, action.version + 1, happening, services.clock.now(), actor, changes, detail)
+    return event, evolve(action, event)
+
+
+def blob(value: JSON) -> tuple[str, bytes]:
+    """A value as the ledger keeps it: its digest and its canonical form."""
+    data = canonical(value)
+    return hashlib.sha256(data).hexdigest(), data

@@ -1,0 +1,135 @@
+"""What every use case of the guard works with, and the work that one guarded call is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol, TypeVar
+
+from takeback.core.action import Action, Event
+from takeback.core.images import Image, Part
+from takeback.core.jsontext import JSON
+from takeback.core.limits import LoopWatch
+from takeback.core.policy.decide import Decision
+from takeback.core.policy.load import Policy
+from takeback.core.redaction import redact
+from takeback.core.states import Happening
+from takeback.core.verification import Verification
+from takeback.core.vocabulary import Origin
+from takeback.guard.catalog import Catalog, Entry
+from takeback.guard.reading import Reading
+from takeback.guard.turns import Turns
+from takeback.ports import Caller, Clock, Compensation, Ids, Ledger, ProgressSink
+
+T = TypeVar("T")
+
+
+class Tasks:
+    """Work that must go on when the caller has gone: held here until it is done, and waited for at the end."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await `work`; when the awaiting task is cancelled, the work goes on."""
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # marks it as seen: whoever awaited it has it, or has gone
+
+    async def drain(self, within: float) -> None:
+        """Wait for what is in flight, at most `within` seconds."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=within)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The guard's surroundings. `advisory` says that whoever runs the agent could also approve by themselves."""
+
+    policy: Policy
+    ledger: Ledger
+    catalog: Catalog
+    compensations: Mapping[str, Compensation]
+    clock: Clock
+    ids: Ids
+    redaction_key: bytes
+    advisory: bool = True
+    watch: LoopWatch = field(default_factory=LoopWatch)
+    turns: Turns = field(default_factory=Turns)
+    tasks: Tasks = field(default_factory=Tasks)
+    known_runs: set[str] = field(default_factory=set)
+
+    def redacted(self, value: JSON, fields: tuple[str, ...]) -> JSON:
+        """A value as it may be stored."""
+        return redact(value, fields=fields, key=self.redaction_key)
+
+    def stored_image(self, image: Image, fields: tuple[str, ...]) -> Image:
+        """An image as it may be stored."""
+        parts = (Part(p.name, p.presence, self.redacted(p.value, fields), p.problem) for p in image.parts)
+        return Image(tuple(parts))
+
+    @property
+    def join_within(self) -> timedelta:
+        """How long a call waits for an equal one, or for its target."""
+        return self.policy.file.defaults.join_within
+
+
+class Purpose(Protocol):
+    """What a piece of guarded work is for: an agent's call, or an undo. The execution asks it at each turning point."""
+
+    def ready(self, work: Work, before: Image | None) -> dict[str, JSON]:
+        """The arguments to send, seen the before-image. Raises `Refusal` when it must not run."""
+
+    def check(self, work: Work, sent: Mapping[str, JSON], before: Image | None, after: Image | None, result: JSON) -> Verification:
+        """What reading back shows."""
+
+    def companions(self, happening: Happening, action: Action, event: Event) -> tuple[tuple[Event, Action], ...]:
+        """What happens to other actions in the same commit."""
+
+    def conclusions(
+        self, work: Work, before: Image | None, after: Image | None, verification: Verification, result: JSON
+    ) -> dict[str, Any]:
+        """Fields of the action that follow from its success, for the same commit."""
+
+
+class Refusal(Exception):
+    """A call is not executed; the message is the whole text for the model. Nothing was changed by it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One guarded call, decided and ready to be carried out."""
+
+    caller: Caller
+    entry: Entry
+    arguments: dict[str, JSON]
+    decision: Decision
+    operation: str
+    fingerprint: str
+    readings: tuple[Reading, ...]
+    variables: Mapping[str, JSON]
+    purpose: Purpose
+    redact: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    origin: Origin = Origin.AGENT
+    original: str | None = None
+    reason: str | None = None
+    client_key: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    progress: ProgressSink | None = None
+    side_by_side: bool = False
+
+    @property
+    def lease_names(self) -> tuple[str, ...]:
+        """What leases are taken on: the targets, or the operation itself where there is no target."""
+        names = {target.lease_name for target in self.decision.targets} or {f"operation:{self.operation}"}
+        return tuple(sorted(f"{self.caller.tenant}/{name}" for name in names))
+

@@ -1,0 +1,208 @@
+"""Settling what is in doubt, by looking: the core diagnoses, this part reads, waits, resends or queues."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from takeback.core.action import Action
+from takeback.core.expressions import ExpressionError
+from takeback.core.images import Image
+from takeback.core.jsontext import JSON, dumps
+from takeback.core.recovery import Diagnosis, Evidence, diagnose
+from takeback.core.results import is_error, record
+from takeback.core.run import RecoveryItem
+from takeback.core.states import Happening
+from takeback.core.verification import Verification
+from takeback.core.vocabulary import RetryLayer, Status, Verified
+from takeback.core.wording import in_doubt, took_effect
+from takeback.guard.execution import Begun, conclude, read_lag, run, succeeded
+from takeback.guard.reading import READ_TIMEOUT, take_image
+from takeback.guard.recording import next_fact
+from takeback.guard.replies import Reply, own_word
+from takeback.guard.sending import Sent, idempotency_of, whole_call
+from takeback.guard.services import Services, Work
+from takeback.ports import Change, ToolFailure
+
+ROUNDS: Final = 3
+"""New attempts that settling makes before it hands over to a person."""
+
+
+async def lost(services: Services, begun: Begun, sent: Sent) -> Reply:
+    """The reply was lost: write that down, then look."""
+    why = str(sent.unknown)
+    fact = next_fact(services, begun.action, Happening.LOSE, detail=why, attempts=begun.action.attempts + sent.attempts)
+    event, action = fact
+    await services.ledger.commit(
+        Change(
+            actions=(fact, *begun.work.purpose.companions(Happening.LOSE, action, event)),
+            tenant=action.tenant,
+            leases=begun.leases,
+        )
+    )
+    return await settle(services, replace(begun, action=action), why)
+
+
+async def settle(services: Services, begun: Begun, why: str) -> Reply:
+    """Look until it is decided, within bounds. Needs the leases; gives them back with the outcome."""
+    for _ in range(ROUNDS):
+        current, verification, diagnosis = await _look(services, begun)
+        if diagnosis.kind == "wait" and diagnosis.wait_until is not None:
+            if await _wait(services, diagnosis.wait_until):
+                continue
+            return await _queue(services, begun, diagnosis, why, give_up=False)
+        if diagnosis.kind == "took_effect":
+            return await _took_effect(services, begun, current, verification, diagnosis)
+        if diagnosis.kind == "queue":
+            break
+        begun = await _attempt_again(services, begun, diagnosis)
+        sent = await run(services, begun)
+        if sent.unknown is None:
+            return await conclude(services, begun, sent)
+        fact = next_fact(services, begun.action, Happening.LOSE, detail=str(sent.unknown))
+        await services.ledger.commit(Change(actions=(fact,), tenant=fact[1].tenant, leases=begun.leases))
+        begun = replace(begun, action=fact[1])
+    return await _queue(services, begun, diagnosis, why, give_up=True)
+
+
+async def _look(services: Services, begun: Begun) -> tuple[Image | None, Verification, Diagnosis]:
+    work = begun.work
+    current = await take_image(services.catalog, work.readings, work.variables) if work.readings else None
+    verification = work.purpose.check(work, begun.arguments, begun.before, current, None)
+    now = services.clock.now()
+    evidence = Evidence(
+        action=begun.action,
+        now=now,
+        key_valid=_key_valid(services, begun, now),
+        before=begun.before,
+        current=current,
+        verification=verification,
+        ignore=work.ignore,
+        found=await _probe(services, work, begun.before),
+        lands_within=lands_within(services, work),
+        read_lag=timedelta(seconds=read_lag(services, work)),
+    )
+    return current, verification, diagnose(evidence)
+
+
+def _key_valid(services: Services, begun: Begun, now: datetime) -> bool:
+    idempotency = idempotency_of(services, begun.work)
+    sent = begun.action.sent_at
+    return idempotency is not None and sent is not None and now < sent + idempotency.valid_for
+
+
+def lands_within(services: Services, work: Work) -> timedelta | None:
+    """How long after the send a call may still take effect; None where the policy does not know."""
+    if work.decision.rule is not None and work.decision.rule.lands_within is not None:
+        return work.decision.rule.lands_within
+    upstream = services.policy.file.upstream.get(work.entry.client.name)
+    return upstream.lands_within if upstream else None
+
+
+async def _probe(services: Services, work: Work, before: Image | None) -> bool | None:
+    """The probe's answer; None where there is none, or it could not be asked."""
+    probe = work.decision.rule.probe if work.decision.rule is not None else None
+    entry = services.catalog.named(probe.tool) if probe is not None else None
+    if probe is None or entry is None:
+        return None
+    variables = {**work.variables, **({"before": before.variable()} if before is not None else {})}
+    try:
+        params = {"name": entry.definition.name, "arguments": probe.args.value(variables)}
+        result = await entry.client.request("tools/call", params, timeout=READ_TIMEOUT)
+        return None if is_error(result) else probe.found.truth({**variables, "result": record(result)})
+    except (ToolFailure, ExpressionError):
+        return None
+
+
+async def _wait(services: Services, until: datetime) -> bool:
+    """Wait when it is soon enough for the caller to wait, too."""
+    left = (until - services.clock.now()).total_seconds()
+    if left > services.join_within.total_seconds():
+        return False
+    await services.clock.sleep(max(left, 0) + 0.01)
+    return True
+
+
+async def _attempt_again(services: Services, begun: Begun, diagnosis: Diagnosis) -> Begun:
+    now = services.clock.now()
+    deadline = now + whole_call(begun.work, begun.work.decision.retry)
+    fact = next_fact(services, begun.action, Happening.ATTEMPT, detail=diagnosis.why, sent_at=now, deadline=deadline)
+    await services.ledger.commit(Change(actions=(fact,), tenant=fact[1].tenant, leases=begun.leases))
+    await services.ledger.extend(begun.leases, deadline + timedelta(seconds=READ_TIMEOUT))
+    return replace(begun, action=fact[1], deadline=deadline)
+
+
+async def _took_effect(
+    services: Services, begun: Begun, current: Image | None, verification: Verification, diagnosis: Diagnosis
+) -> Reply:
+    """The effect is there and the tool's own result is lost: make one from what was read, where the rule says how."""
+    if verification.verified is Verified.MISMATCH:
+        verification = Verification(Verified.IMPOSSIBLE, "no_read")
+    rebuilt = _rebuilt(begun.work, begun.before, current)
+    reply = await succeeded(services, begun, rebuilt, current, verification, detail=diagnosis.why)
+    if rebuilt is not None or reply.action is None:
+        return reply
+    return own_word(took_effect(reply.action, current.variable() if current else None), reply.action, layer=RetryLayer.TOOL)
+
+
+def _rebuilt(work: Work, before: Image | None, current: Image | None) -> dict[str, Any] | None:
+    rule = work.decision.rule
+    if rule is None or rule.result is None or current is None:
+        return None
+    variables: dict[str, JSON] = {**work.variables, "current": current.variable(), "after": current.variable()}
+    if before is not None:
+        variables["before"] = before.variable()
+    try:
+        value = rule.result.value(variables)
+    except ExpressionError:
+        return None
+    return tool_result(value)
+
+
+def tool_result(value: JSON) -> dict[str, Any]:
+    """A tool result that carries `value`, as text and, for an object, as structured content."""
+    text = value if isinstance(value, str) else dumps(value).decode()
+    result: dict[str, Any] = {"content": [{"type": "text", "text": text}]}
+    return result | {"structuredContent": value} if isinstance(value, Mapping) else result
+
+
+async def _queue(services: Services, begun: Begun, diagnosis: Diagnosis, why: str, *, give_up: bool) -> Reply:
+    """Looking did not decide it: a person looks. While it merely has to wait, the action stays in doubt."""
+    action, facts = begun.action, []
+    if give_up:
+        fact = next_fact(services, action, Happening.GIVE_UP, detail=diagnosis.why)
+        event, action = fact
+        facts = [fact, *begun.work.purpose.companions(Happening.GIVE_UP, action, event)]
+    item = recovery_item(services, action, f"{why}; {diagnosis.why}")
+    await services.ledger.commit(
+        Change(actions=tuple(facts), queue=(item,), tenant=action.tenant, leases=begun.leases, release=begun.leases)
+    )
+    return own_word(in_doubt(action, f"{why}; {diagnosis.why}"), action, layer=RetryLayer.HUMAN)
+
+
+def recovery_item(services: Services, action: Action, why: str) -> RecoveryItem:
+    """The queue's entry for an action; one for each action, so that a second look replaces the first."""
+    return RecoveryItem(
+        id=f"q{action.id[1:]}",
+        tenant=action.tenant,
+        run=action.run,
+        action=action.id,
+        risk=action.risk,
+        why=why,
+        opened_at=services.clock.now(),
+        suggestion=action.compensation,
+    )
+
+
+async def take_over(services: Services, begun: Begun) -> Reply:
+    """An action whose guard is gone (its lease has run out) or that is in doubt: never send first, look.
+
+    A guard that died after its claim may have sent or not; either way the outcome is unknown until somebody looks.
+    """
+    if begun.action.status is Status.RUNNING:
+        fact = next_fact(services, begun.action, Happening.LOSE, detail="the guard that ran it is gone")
+        await services.ledger.commit(Change(actions=(fact,), tenant=fact[1].tenant, leases=begun.leases))
+        begun = replace(begun, action=fact[1])
+    return await settle(services, begun, "the reply was lost")

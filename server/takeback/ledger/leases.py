@@ -1,0 +1,168 @@
+"""Leases: the right to work on a target for a while, with a fencing number that grows with every new holder.
+
+A lease that ran out is still its holder's until somebody else takes it. A released one keeps its row, so that the
+fence never starts again. All functions run inside the writer's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, case, or_, select, update
+
+from takeback.ledger.database import insert_into
+from takeback.ledger.schema import leases
+from takeback.ports import Approach, Lease, LeaseLost
+
+_OURS = (leases.c.name == bindparam("b_name")) & (leases.c.holder == bindparam("b_holder")) & (
+    leases.c.fence == bindparam("b_fence")
+)
+_FREE = update(leases).where(_OURS).values(holder=None)
+_PROLONG = update(leases).where(_OURS).values(expires_at=bindparam("b_until"))
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What an approach got: all its leases, or none and the name of a holder that is in the way."""
+
+    leases: tuple[Lease, ...] = ()
+    refused_by: str | None = None
+
+
+def grant(connection: Connection, approaches: Sequence[Approach]) -> list[Grant]:
+    """Give each approach all of its leases or none, in the order given: of two that want the same, the first.
+
+    Each round asks for names that do not overlap, so that one statement can take them all; whoever overlaps waits for
+    the next round, and is refused without asking when the one in front got what both want.
+    """
+    grants: list[Grant | None] = [None] * len(approaches)
+    taken: dict[str, str] = {}
+    waiting = list(range(len(approaches)))
+    while waiting:
+        asking, waiting = _disjoint(approaches, waiting, taken, grants)
+        for position, outcome in zip(asking, _take(connection, [approaches[i] for i in asking]), strict=True):
+            grants[position] = outcome
+            taken.update((lease.name, lease.holder) for lease in outcome.leases)
+    return [outcome or Grant() for outcome in grants]
+
+
+def _disjoint(
+    approaches: Sequence[Approach], waiting: Iterable[int], taken: Mapping[str, str], grants: list[Grant | None]
+) -> tuple[list[int], list[int]]:
+    """Who asks in this round and who waits; refuses those that want what another of this batch has got."""
+    asked: set[str] = set()
+    asking: list[int] = []
+    later: list[int] = []
+    for position in waiting:
+        approach = approaches[position]
+        names = set(approach.lease_names)
+        others = {taken[name] for name in names & taken.keys()} - {approach.holder}
+        if others:
+            grants[position] = Grant(refused_by=min(others))
+        elif names & asked:
+            later.append(position)
+        else:
+            asked |= names
+            asking.append(position)
+    return asking, later
+
+
+def _take(connection: Connection, approaches: Sequence[Approach]) -> list[Grant]:
+    """Ask for the leases of approaches that do not overlap; those that did not get all give back what they got."""
+    rows = sorted((row for approach in approaches for row in _wanted(approach)), key=lambda row: str(row["name"]))
+    if not rows:
+        return [Grant() for _ in approaches]
+    statement = _upsert(connection)
+    fences: dict[str, int] = {row.name: row.fence for row in connection.execute(statement, rows)}
+    outcomes = [_held(approach, fences) for approach in approaches]
+    short = [approach for approach, outcome in zip(approaches, outcomes, strict=True) if outcome is None]
+    if not short:
+        return [outcome or Grant() for outcome in outcomes]
+    free(connection, [lease for approach in short for lease in _partly(approach, fences)])
+    holders = _holders(connection, {name for approach in short for name in approach.lease_names})
+    return [outcome or _refusal(approach, holders) for approach, outcome in zip(approaches, outcomes, strict=True)]
+
+
+def _wanted(approach: Approach) -> list[dict[str, Any]]:
+    until = approach.now + approach.lease_for
+    return [
+        {"name": name, "holder": approach.holder, "fence": 1, "taken_at": approach.now, "expires_at": until}
+        for name in dict.fromkeys(approach.lease_names)
+    ]
+
+
+def _upsert(connection: Connection) -> Any:
+    statement = insert_into(connection, leases)
+    new = statement.excluded
+    grown = case((leases.c.holder == new.holder, leases.c.fence), else_=leases.c.fence + 1)
+    return statement.on_conflict_do_update(
+        index_elements=["name"],
+        set_={"holder": new.holder, "fence": grown, "taken_at": new.taken_at, "expires_at": new.expires_at},
+        where=or_(leases.c.holder.is_(None), leases.c.expires_at < new.taken_at, leases.c.holder == new.holder),
+    ).returning(leases.c.name, leases.c.fence)
+
+
+def _held(approach: Approach, fences: Mapping[str, int]) -> Grant | None:
+    if not all(name in fences for name in approach.lease_names):
+        return None
+    return Grant(tuple(_partly(approach, fences)))
+
+
+def _partly(approach: Approach, fences: Mapping[str, int]) -> list[Lease]:
+    until = approach.now + approach.lease_for
+    return [
+        Lease(name, approach.holder, fences[name], until) for name in sorted(set(approach.lease_names)) if name in fences
+    ]
+
+
+def _holders(connection: Connection, names: set[str]) -> dict[str, str]:
+    statement = select(leases.c.name, leases.c.holder).where(leases.c.name.in_(sorted(names)))
+    return {row.name: row.holder for row in connection.execute(statement) if row.holder is not None}
+
+
+def _refusal(approach: Approach, holders: Mapping[str, str]) -> Grant:
+    # A holder that let go between the two statements is in nobody's way any more, and is still an answer.
+    return Grant(refused_by=next((holders[n] for n in sorted(approach.lease_names) if n in holders), "another"))
+
+
+def free(connection: Connection, given: Iterable[Lease]) -> None:
+    """Give leases back; those that are not their holder's any more are left alone."""
+    rows = [_params(lease) for lease in sorted(given, key=lambda lease: lease.name)]
+    if rows:
+        connection.execute(_FREE, rows)
+
+
+def prolong(connection: Connection, ours: Sequence[Lease], until: datetime) -> None:
+    """Let leases last until a later time.
+
+    Raises:
+        LeaseLost: one of them is somebody else's; none was prolonged.
+    """
+    check(ours, current(connection, ours))
+    rows = [{**_params(lease), "b_until": until} for lease in sorted(ours, key=lambda lease: lease.name)]
+    if rows:
+        connection.execute(_PROLONG, rows)
+
+
+def current(connection: Connection, named: Iterable[Lease]) -> dict[str, tuple[str | None, int]]:
+    """Holder and fence of leases by name, locked against others until the transaction ends."""
+    names = sorted({lease.name for lease in named})
+    if not names:
+        return {}
+    statement = select(leases.c.name, leases.c.holder, leases.c.fence).where(leases.c.name.in_(names))
+    found: Sequence[Row[Any]] = connection.execute(statement.order_by(leases.c.name).with_for_update()).all()
+    return {row.name: (row.holder, row.fence) for row in found}
+
+
+def check(ours: Iterable[Lease], held: Mapping[str, tuple[str | None, int]]) -> None:
+    """Raises LeaseLost when one of the leases is not held as it says."""
+    for lease in ours:
+        if held.get(lease.name) != (lease.holder, lease.fence):
+            raise LeaseLost(f"the lease on {lease.name} is not ours any more; nothing was written")
+
+
+def _params(lease: Lease) -> dict[str, Any]:
+    return {"b_name": lease.name, "b_holder": lease.holder, "b_fence": lease.fence}

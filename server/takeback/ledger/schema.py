@@ -1,0 +1,288 @@
+"""The tables. Their constraints repeat the core's invariants, so that no bug above can break them.
+
+* One idempotency key, one (operation, generation), one successor and one client's key: each unique within a tenant.
+  Void actions (denied, cancelled: nothing was ever sent) do not hold a successor or a client's key.
+* A status is one that the table of states knows. A tenant is never empty.
+* An action's events are numbered without a fork: (action, seq) is unique, and that is the compare-and-set.
+
+`REVISION` names the migration that leads to these tables; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+from takeback.core.run import ApprovalStatus
+from takeback.core.states import OCCUPYING, VOID
+from takeback.core.vocabulary import Risk, RunStatus, Status
+from takeback.ledger.columns import Document, FreeText, Instant
+
+REVISION: Final = "0002"
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _listed(words: object) -> str:
+    return ", ".join(f"'{word}'" for word in sorted(words))  # type: ignore[call-overload]
+
+
+# Literal text and not parameters: a planner matches a partial index only by the words of its condition.
+OCCUPIES: Final = f"status IN ({_listed(OCCUPYING)})"
+NOT_VOID: Final = f"status NOT IN ({_listed(VOID)})"
+
+# SQLite numbers rows by itself only for INTEGER PRIMARY KEY.
+_Ordinal = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _tenant_check() -> CheckConstraint:
+    return CheckConstraint("tenant <> ''", name="tenant")
+
+
+actions: Final = Table(
+    "actions",
+    metadata,
+    Column("ord", _Ordinal, primary_key=True, autoincrement=True),
+    Column("id", FreeText, nullable=False, unique=True),
+    Column("tenant", FreeText, nullable=False),
+    Column("run", FreeText, nullable=False),
+    Column("principal", FreeText, nullable=False),
+    Column("client", FreeText, nullable=False),
+    Column("client_key", FreeText),
+    Column("upstream", FreeText, nullable=False),
+    Column("tool", FreeText, nullable=False),
+    Column("arguments", Document),
+    Column("targets", Document, nullable=False),
+    Column("operation", FreeText, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("key", FreeText, nullable=False),
+    Column("fingerprint", FreeText, nullable=False),
+    Column("action_class", String(32), nullable=False),
+    Column("effect", String(32), nullable=False),
+    Column("does", String(32), nullable=False),
+    Column("risk", String(32), nullable=False),
+    Column("rule", FreeText, nullable=False),
+    Column("policy_digest", FreeText, nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("verified", String(32), nullable=False),
+    Column("in_force", Boolean, nullable=False),
+    Column("origin", String(32), nullable=False),
+    Column("original", FreeText),
+    Column("reason", FreeText),
+    Column("attempts", BigInteger, nullable=False),
+    Column("approval", FreeText),
+    Column("before", FreeText),
+    Column("after", FreeText),
+    Column("result", FreeText),
+    Column("fields", Document, nullable=False),
+    Column("changed", Document, nullable=False),
+    Column("mismatch", Document),
+    Column("error", Document),
+    Column("compensation", Document),
+    Column("compensated_by", FreeText),
+    Column("forecast", Document),
+    Column("outcome", Document),
+    Column("trace", FreeText),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("deadline", Instant),
+    Column("sent_at", Instant),
+    Column("settled_at", Instant),
+    Column("searchable", FreeText, nullable=False),
+    UniqueConstraint("tenant", "key"),
+    UniqueConstraint("tenant", "operation", "generation"),
+    _tenant_check(),
+    CheckConstraint(f"status IN ({_listed(Status)})", name="status"),
+    CheckConstraint("version >= 1", name="version"),
+    CheckConstraint("generation >= 0", name="generation"),
+    Index("ix_actions_tenant_run", "tenant", "run", "ord"),
+    Index("ix_actions_tenant_ord", "tenant", "ord"),
+    Index("ix_actions_tenant_original", "tenant", "original", sqlite_where=text("original IS NOT NULL"),
+          postgresql_where=text("original IS NOT NULL")),
+    Index("ix_actions_occupying", "tenant", "id", sqlite_where=text(OCCUPIES), postgresql_where=text(OCCUPIES)),
+    sqlite_autoincrement=True,
+)
+
+_SUCCESSOR = f"origin = 'repeat' AND {NOT_VOID}"
+_CLIENT_KEY = f"client_key IS NOT NULL AND {NOT_VOID}"
+Index("uq_actions_successor", actions.c.tenant, actions.c.original, unique=True,
+      sqlite_where=text(_SUCCESSOR), postgresql_where=text(_SUCCESSOR))  # fmt: skip
+Index("uq_actions_client_key", actions.c.tenant, actions.c.principal, actions.c.client_key, unique=True,
+      sqlite_where=text(_CLIENT_KEY), postgresql_where=text(_CLIENT_KEY))  # fmt: skip
+
+action_targets: Final = Table(
+    "action_targets",
+    metadata,
+    Column("action", FreeText, ForeignKey("actions.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("tenant", FreeText, nullable=False),
+    Column("lease_name", FreeText, nullable=False),
+    Column("type", FreeText, nullable=False),
+    Column("id", FreeText, nullable=False),
+    Column("label", FreeText),
+    Index("ix_action_targets_lease_name", "tenant", "lease_name"),
+    Index("ix_action_targets_id", "tenant", "id"),
+)
+
+events: Final = Table(
+    "events",
+    metadata,
+    Column("action", FreeText, ForeignKey("actions.id"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("happening", String(32), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", FreeText, nullable=False),
+    Column("changes", Document, nullable=False),
+    Column("detail", FreeText, nullable=False),
+    Column("leaf", BigInteger, unique=True),
+    CheckConstraint("seq >= 1", name="seq"),
+)
+
+images: Final = Table(
+    "images",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+
+runs: Final = Table(
+    "runs",
+    metadata,
+    Column("tenant", FreeText, primary_key=True),
+    Column("id", FreeText, primary_key=True),
+    Column("principal", FreeText, nullable=False),
+    Column("client", FreeText, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("active_at", Instant, nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("request", FreeText),
+    Column("trace", FreeText),
+    Column("predecessor", FreeText),
+    Column("reason", FreeText),
+    _tenant_check(),
+    CheckConstraint(f"status IN ({_listed(RunStatus)})", name="status"),
+    Index("ix_runs_tenant_active_at", "tenant", "active_at"),
+)
+
+approvals: Final = Table(
+    "approvals",
+    metadata,
+    Column("tenant", FreeText, primary_key=True),
+    Column("id", FreeText, primary_key=True),
+    Column("run", FreeText, nullable=False),
+    Column("action", FreeText, nullable=False),
+    Column("digest", FreeText, nullable=False),
+    Column("preview", Document),
+    Column("requested_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("decided_at", Instant),
+    Column("decided_by", FreeText),
+    Column("how", FreeText),
+    Column("reason", FreeText),
+    _tenant_check(),
+    CheckConstraint(f"status IN ({_listed(ApprovalStatus)})", name="status"),
+    Index("ix_approvals_tenant_status", "tenant", "status", "requested_at"),
+)
+
+recovery_items: Final = Table(
+    "recovery_items",
+    metadata,
+    Column("tenant", FreeText, primary_key=True),
+    Column("id", FreeText, primary_key=True),
+    Column("run", FreeText, nullable=False),
+    Column("action", FreeText, nullable=False),
+    Column("risk", String(32), nullable=False),
+    Column("why", FreeText, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("suggestion", Document),
+    Column("closed_at", Instant),
+    Column("closed_by", FreeText),
+    Column("decision", FreeText),
+    Column("reason", FreeText),
+    _tenant_check(),
+    CheckConstraint(f"risk IN ({_listed(Risk)})", name="risk"),
+    Index("ix_recovery_items_tenant_action", "tenant", "action"),
+)
+
+leases: Final = Table(
+    "leases",
+    metadata,
+    Column("name", FreeText, primary_key=True),
+    Column("holder", FreeText),
+    Column("fence", BigInteger, nullable=False),
+    Column("taken_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)
+
+checkpoints: Final = Table(
+    "checkpoints",
+    metadata,
+    Column("tenant", FreeText, primary_key=True),
+    Column("id", FreeText, primary_key=True),
+    Column("run", FreeText, nullable=False),
+    Column("name", FreeText, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("action", FreeText),
+    Column("body", Document),
+    _tenant_check(),
+    Index("ix_checkpoints_tenant_run", "tenant", "run", "at"),
+)
+
+counters: Final = Table(
+    "counters",
+    metadata,
+    Column("tenant", FreeText, primary_key=True),
+    Column("name", FreeText, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    _tenant_check(),
+)
+
+access_log: Final = Table(
+    "access_log",
+    metadata,
+    Column("ord", _Ordinal, primary_key=True, autoincrement=True),
+    Column("tenant", FreeText, nullable=False),
+    Column("run", FreeText, nullable=False),
+    Column("principal", FreeText, nullable=False),
+    Column("upstream", FreeText, nullable=False),
+    Column("tool", FreeText, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("ok", Boolean, nullable=False),
+    Column("arguments_digest", FreeText, nullable=False),
+    _tenant_check(),
+    Index("ix_access_log_tenant_at", "tenant", "at"),
+    sqlite_autoincrement=True,
+)
+
+secrets: Final = Table(
+    "secrets",
+    metadata,
+    Column("name", FreeText, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)

@@ -1,0 +1,179 @@
+"""The face that all transports share: lists the tools, carries calls to the guard, climbs the ladder of approval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from mcp.shared.exceptions import MCPError
+from mcp.types import SERVER_INFO_META_KEY
+
+from takeback.core.run import Approval
+from takeback.core.vocabulary import RetryLayer
+from takeback.core.wording import refused, shown
+from takeback.guard.approving import NotDecidable
+from takeback.guard.calling import CallRequest
+from takeback.guard.replies import Reply, own_word
+from takeback.guard.use_cases import UseCases
+from takeback.mcp.exchange import Exchange
+from takeback.ports import Caller, LedgerFailure
+
+HASTE: Final = 0.3
+"""Seconds: a "no" that comes sooner was given by a machine, and the question stays open for a person."""
+
+FORM: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "decision": {"type": "string", "enum": ["approve", "deny"], "title": "Decision"},
+        "reason": {"type": "string", "title": "Reason (optional)", "maxLength": 500},
+    },
+    "required": ["decision"],
+}
+_SERVER_ERROR: Final = -32000
+
+
+class OwnTools(Protocol):
+    """Tools of the guard's own, in process. `definitions` are as in `tools/list`."""
+
+    @property
+    def definitions(self) -> Sequence[Mapping[str, Any]]:
+        """What is offered."""
+
+    def offers(self, name: str) -> bool:
+        """Whether `name` is one of them."""
+
+    async def call(self, caller: Caller, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Run one; returns a tool result."""
+
+
+class Face:
+    """Translates between the protocol and the use cases; decides nothing."""
+
+    def __init__(self, use_cases: UseCases, own: OwnTools, server_info: Mapping[str, Any]) -> None:
+        self.use_cases, self.own, self.server_info = use_cases, own, server_info
+
+    def tools(self, *, stateless: bool) -> dict[str, Any]:
+        """The result of `tools/list`: definitions as the upstreams sent them, under their exposed names."""
+        entries = self.use_cases.services.catalog.entries()
+        listed = [{**entry.definition.raw, "name": entry.exposed} for entry in entries]
+        result: dict[str, Any] = {"tools": [*listed, *self.own.definitions]}
+        return self.enveloped(result | {"ttlMs": 0, "cacheScope": "private"} if stateless else result, stateless=stateless)
+
+    async def call(self, exchange: Exchange, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The result of one `tools/call`.
+
+        Raises:
+            MCPError: the upstream's own protocol error, unchanged.
+        """
+        if self.own.offers(name):
+            result = dict(await self.own.call(exchange.caller, name, arguments))
+            return self.enveloped(result, stateless=exchange.stateless)
+        request = CallRequest(
+            caller=exchange.caller, name=name, arguments=arguments, meta=exchange.meta, progress=exchange.progress
+        )
+        reply = await self._guarded(request)
+        if reply.pending is not None:
+            reply = await self._ask(exchange, request, reply, reply.pending)
+        if reply.answered is not None:
+            raise MCPError(code=reply.answered.code, message=reply.answered.message, data=reply.answered.data)
+        return self.enveloped(reply.result or {}, stateless=exchange.stateless)
+
+    def may_write(self, name: str) -> bool:
+        """Whether a tool is anything but a plain read by its rules."""
+        services = self.use_cases.services
+        entry = services.catalog.exposed(name)
+        rules = services.policy.rules_for(entry.policy_name) if entry is not None else ()
+        return not (rules and rules[0].rule.is_read and rules[0].rule.when is None)
+
+    async def _guarded(self, request: CallRequest) -> Reply:
+        try:
+            return await self.use_cases.call(request)
+        except LedgerFailure as failure:
+            text = refused(f"the ledger cannot be used right now ({failure})", "Without it no write goes out; try again later.")
+            return own_word(text, layer=RetryLayer.WORKFLOW)
+
+    async def _ask(self, exchange: Exchange, request: CallRequest, reply: Reply, approval: Approval) -> Reply:
+        """The ladder: a form in the call's own era, else the pending result that is there already."""
+        if not exchange.takes_forms:
+            return reply
+        if exchange.stateless:
+            answer = exchange.input_responses.get(approval.id)
+            if not isinstance(answer, Mapping):
+                return Reply(result=input_required(approval), action=reply.action)
+            return await self._answered(request, reply, approval, answer)
+        if exchange.elicit is None:
+            return reply
+        clock = self.use_cases.services.clock
+        asked = clock.monotonic()
+        try:
+            answer = await exchange.elicit(question(approval), FORM)
+        except (MCPError, TimeoutError):
+            return reply
+        if answer.get("action") == "decline" and clock.monotonic() - asked < HASTE:
+            return reply
+        return await self._answered(request, reply, approval, answer)
+
+    async def _answered(
+        self, request: CallRequest, reply: Reply, approval: Approval, answer: Mapping[str, Any]
+    ) -> Reply:
+        content = answer.get("content")
+        given = content if isinstance(content, Mapping) else {}
+        action = answer.get("action")
+        agree = action == "accept" and given.get("decision") == "approve"
+        if not agree and action not in {"accept", "decline"}:
+            return reply
+        reason = str(given.get("reason") or "")[:500] or None
+        by = f"the person at {request.caller.client or 'the client'}"
+        try:
+            await self.use_cases.decide_approval(
+                request.caller.tenant, approval.id, agree=agree, by=by, how="elicitation", reason=reason
+            )
+        except NotDecidable:
+            pass  # decided elsewhere meanwhile: the next look tells
+        if agree:
+            return await self._guarded(request)
+        text = refused(f"a person denied approval {approval.id}{f': {reason}' if reason else ''}", "Do not call it again; ask the user how to go on.")
+        return own_word(text, reply.action, layer=RetryLayer.HUMAN)
+
+    def enveloped(self, result: dict[str, Any], *, stateless: bool) -> dict[str, Any]:
+        """The envelope that the era demands, and none of the other era's."""
+        if not stateless:
+            bare = {k: v for k, v in result.items() if k not in {"resultType", "ttlMs", "cacheScope"}}
+            meta = bare.get("_meta")
+            if isinstance(meta, Mapping) and SERVER_INFO_META_KEY in meta:
+                bare["_meta"] = {k: v for k, v in meta.items() if k != SERVER_INFO_META_KEY}
+            return bare
+        meta = {**(result.get("_meta") or {}), SERVER_INFO_META_KEY: dict(self.server_info)}
+        return {"resultType": "complete", **result, "_meta": meta}
+
+
+def question(approval: Approval) -> str:
+    """What the person is shown: exactly what the approval covers."""
+    preview = approval.preview
+    lines = [f"Approve {preview['tool']} on {', '.join(preview['targets']) or 'no named target'}?"]
+    lines += [f"  {c['field']}: {shown(c['before'])} -> {shown(c['after'])}" for c in preview["changes"]]
+    if not preview["changes"]:
+        lines += [f"  {name}: {shown(value)}" for name, value in preview["arguments"].items()]
+    lines.append(f"Class {preview['class']}, risk {preview['risk']}. Undo: {preview['undo']}. Why asked: {preview['why']}.")
+    lines.append(f"Approval {approval.id}, until {approval.expires_at:%H:%M} UTC." + (" (advisory)" if preview.get("advisory") else ""))
+    return "\n".join(lines)
+
+
+def input_required(approval: Approval) -> dict[str, Any]:
+    """The stateless era's question. The request is named after the approval, so that an answer can cover no other."""
+    params = {"mode": "form", "message": question(approval), "requestedSchema": FORM}
+    return {
+        "resultType": "input_required",
+        "inputRequests": {approval.id: {"method": "elicitation/create", "params": params}},
+    }
+
+
+def protocol_error(error: MCPError) -> dict[str, Any]:
+    """A protocol error as it goes over the wire."""
+    body: dict[str, Any] = {"code": error.error.code, "message": error.error.message}
+    return body if error.error.data is None else body | {"data": error.error.data}
+
+
+def internal_error() -> dict[str, Any]:
+    """What a client sees of a fault of our own: no text of it, which may hold anything."""
+    return {"code": _SERVER_ERROR, "message": "Takeback failed internally; takeback_history shows what was done"}

@@ -1,0 +1,121 @@
+"""What passes through unguarded: resources, prompts, completion, logging levels, subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_PARAMS, METHOD_NOT_FOUND
+
+from takeback.guard.sending import forwarded_meta
+from takeback.ports import Answered, ToolClient, ToolFailure
+
+LISTS: Final = {
+    "resources/list": ("resources", "resources"),
+    "resources/templates/list": ("resourceTemplates", "resources"),
+    "prompts/list": ("prompts", "prompts"),
+}
+"""List methods: the key of their items and the capability that an upstream needs for them."""
+
+ROUTED: Final = {
+    "resources/read": "resources",
+    "resources/subscribe": "resources",
+    "resources/unsubscribe": "resources",
+    "prompts/get": "prompts",
+    "completion/complete": "completions",
+}
+TIMEOUT: Final = 60.0
+_UNREACHABLE: Final = -32001
+_PAGES: Final = 100
+
+
+class Passing:
+    """Carries such a request to the upstream it belongs to and brings the answer back unchanged."""
+
+    def __init__(self, clients: Callable[[], Sequence[ToolClient]]) -> None:
+        self._clients = clients
+
+    def serves(self, method: str) -> bool:
+        """Whether the method is one of those and some upstream can do it."""
+        return bool(self._able(method))
+
+    def _able(self, method: str) -> list[ToolClient]:
+        if method == "logging/setLevel":
+            return [client for client in self._clients() if "logging" in client.capabilities]
+        needed = LISTS[method][1] if method in LISTS else ROUTED.get(method)
+        return [client for client in self._clients() if needed is not None and needed in client.capabilities]
+
+    async def request(self, method: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The upstream's answer.
+
+        Raises:
+            MCPError: its protocol error, unchanged; or that no upstream can answer.
+        """
+        able = self._able(method)
+        if not able:
+            raise MCPError(code=METHOD_NOT_FOUND, message="Method not found", data=method)
+        sent = _without_hop(params)
+        if method == "logging/setLevel":
+            for client in able:
+                await _send(client, method, sent)
+            return {}
+        if len(able) == 1:
+            return await _send(able[0], method, sent)
+        if method in LISTS:
+            return await self._merged(able, method, sent)
+        return await _send(await self._owner(able, method, sent), method, sent)
+
+    async def _merged(self, able: list[ToolClient], method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """All pages of all upstreams as one page."""
+        key = LISTS[method][0]
+        items: list[Any] = []
+        for client in able:
+            items += await _all_pages(client, method, key, params)
+        return {key: items}
+
+    async def _owner(self, able: list[ToolClient], method: str, params: Mapping[str, Any]) -> ToolClient:
+        """Which of several upstreams a name or URI belongs to: the first that lists it, else the first."""
+        reference = params.get("ref")
+        named = reference if isinstance(reference, Mapping) else params
+        prompt = named.get("name")
+        wanted, listing = (prompt, "prompts/list") if isinstance(prompt, str) else (named.get("uri"), "resources/list")
+        if not isinstance(wanted, str):
+            raise MCPError(code=INVALID_PARAMS, message=f"{method} names nothing")
+        key = LISTS[listing][0]
+        for client in able:
+            if LISTS[listing][1] in client.capabilities:
+                items = await _all_pages(client, listing, key, {})
+                if any(wanted in (item.get("name"), item.get("uri")) for item in items):
+                    return client
+        return able[0]
+
+
+async def _all_pages(client: ToolClient, method: str, key: str, params: Mapping[str, Any]) -> list[Any]:
+    items: list[Any] = []
+    cursor: object = None
+    for _ in range(_PAGES):
+        page = await _send(client, method, {**params, **({"cursor": cursor} if cursor else {})})
+        items += page.get(key) or []
+        cursor = page.get("nextCursor")
+        if not cursor:
+            break
+    return items
+
+
+async def _send(client: ToolClient, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return await client.request(method, params, timeout=TIMEOUT)
+    except Answered as failure:
+        raise MCPError(code=failure.code, message=failure.message, data=failure.data) from None
+    except ToolFailure as failure:
+        raise MCPError(code=_UNREACHABLE, message=f"{client.name} gave no answer: {failure}") from None
+
+
+def _without_hop(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    sent = dict(params or {})
+    if "_meta" in sent:
+        meta = forwarded_meta(sent.pop("_meta") or {})
+        if meta:
+            sent["_meta"] = meta
+    return sent

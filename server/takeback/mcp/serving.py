@@ -1,0 +1,166 @@
+"""Serving: the face on stdio, or on streamable HTTP, until the client or the operator ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import uvicorn
+from mcp.server.lowlevel import NotificationOptions
+from mcp.server.subscriptions import ToolsListChanged
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from takeback import __version__
+from takeback.core.jsontext import MalformedJSON, dumps, loads_strict
+from takeback.guard.use_cases import UseCases
+from takeback.mcp.face import Face, OwnTools
+from takeback.mcp.lane import CallLane
+from takeback.mcp.passing import Passing
+from takeback.mcp.runs import RunBook
+from takeback.mcp.server import McpServer
+from takeback.mcp.stdio import stdio_transport
+from takeback.ports import ToolFailure
+
+log = logging.getLogger(__name__)
+
+MAX_BODY: Final = 32 * 1024 * 1024
+"""Bytes that one HTTP request may have."""
+
+_PARSE_ERROR: Final = -32700
+
+
+def make_server(use_cases: UseCases, own: OwnTools, *, tenant: str, principal: str) -> McpServer:
+    """The server object for any transport. Lists that upstreams change are looked up again."""
+    services = use_cases.services
+    passing = Passing(lambda: list(services.catalog.clients.values()))
+    face = Face(use_cases, own, {"name": "takeback", "version": __version__})
+    return McpServer(face, passing, RunBook(services.clock, services.ids), tenant=tenant, principal=principal)
+
+
+async def serve_stdio(server: McpServer) -> None:
+    """Serve one client on stdin and stdout until it closes its end."""
+    services = server.face.use_cases.services
+    lane = CallLane(
+        server.face, server.book, tenant=server.tenant, principal=server.principal, connection=services.ids.new("k")
+    )
+    async with stdio_transport(lane) as transport:
+        lane.wire = transport
+        _relay_notifications(server, lambda message: transport.send(message))
+        try:
+            options = server.sdk.create_initialization_options(
+                NotificationOptions(tools_changed=True, resources_changed=True, prompts_changed=True)
+            )
+            await server.sdk.run(transport.read_stream, transport.write_stream, options)
+        finally:
+            await lane.close()
+
+
+def _relay_notifications(server: McpServer, send: Callable[[dict[str, Any]], Any]) -> None:
+    """What upstreams tell on their own goes to the client as it came; changed tool lists are read again first."""
+
+    async def relay(upstream: str, method: str, params: Any) -> None:
+        if method == "notifications/tools/list_changed":
+            await _refresh(server)
+            await server.bus.publish(ToolsListChanged())
+        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+        if params is not None:
+            message["params"] = params
+        await send(message)
+
+    for client in server.face.use_cases.services.catalog.clients.values():
+        client.on_notification(relay)
+
+
+async def _refresh(server: McpServer) -> None:
+    try:
+        await server.face.use_cases.services.catalog.refresh()
+    except (ToolFailure, ValueError):
+        log.exception("the changed tool list could not be read")
+
+
+async def serve_http(server: McpServer, *, host: str, port: int, ready: Callable[[int], None]) -> None:
+    """Serve streamable HTTP under `/mcp` until cancelled or told to stop by a signal. `ready` gets the port."""
+    app = StrictJson(server.sdk.streamable_http_app(host=host, max_request_body_size=MAX_BODY))
+    _relay_notifications(server, _nowhere)
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=10, lifespan="on")
+    uvicorn_server = uvicorn.Server(config)
+    async with _reporting(uvicorn_server, ready):
+        await uvicorn_server.serve()
+
+
+async def _nowhere(message: dict[str, Any]) -> None:
+    """Over HTTP, notifications that belong to no request reach clients by subscription only."""
+
+
+@asynccontextmanager
+async def _reporting(server: uvicorn.Server, ready: Callable[[int], None]) -> AsyncIterator[None]:
+    async def report() -> None:
+        while not server.started:
+            await asyncio.sleep(0.01)
+        ready(server.servers[0].sockets[0].getsockname()[1])
+
+    task = asyncio.create_task(report())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+class StrictJson:
+    """Refuses a request body in which an object names a key twice: such a call has no canonical form."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        body = await _body(receive)
+        if body is None:
+            await _refuse(send, 413, "the request is larger than 32 MiB")
+            return
+        if b'"tools/call"' in body:
+            try:
+                loads_strict(body)
+            except MalformedJSON as error:
+                await _refuse(send, 400, str(error))
+                return
+        await self._app(scope, _replayed(body, receive), send)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > MAX_BODY:
+            return None
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    first = True
+
+    async def again() -> Message:
+        nonlocal first
+        if first:
+            first = False
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return again
+
+
+async def _refuse(send: Send, status: int, why: str) -> None:
+    body = dumps({"jsonrpc": "2.0", "id": None, "error": {"code": _PARSE_ERROR, "message": why}})
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,234 @@
+"""The player: carries out a scenario's steps against a real guard and compares what comes back with what is expected."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from takeback.bootstrap import client_of
+from takeback.core.expressions import Expression, ExpressionError
+from takeback.core.jsontext import JSON, dumps, loads
+from takeback.core.policy.load import Policy
+from takeback.core.results import is_error, record, text_of
+from takeback.play.scenario import CallStep, Expect, PersonStep, Scenario, Step, WorldStep, filled
+from takeback.ports import Answered, ToolClient, ToolFailure
+from takeback_tools.mcp.connector import connect
+from takeback_tools.mcp.settings import McpSettings
+
+CALL_TIMEOUT: Final = 60.0
+_META: Final = "io.takeback/"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a step came to, for the narrator: lines to show, and what was expected and did not come."""
+
+    lines: tuple[str, ...]
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Player:
+    """One scenario on its way. `saved` holds action and approval ids by the names that steps gave them."""
+
+    scenario: Scenario
+    policy: Policy
+    policy_path: Path
+    folder: Path
+    env: Mapping[str, str]
+    saved: dict[str, str] = field(default_factory=dict)
+    forms: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+    agent: ToolClient | None = None
+
+    async def play(self) -> AsyncIterator[tuple[Step, Told]]:
+        """Carry the steps out, one after the other, until one does not come out as expected."""
+        try:
+            await self._connect()
+            for step in self.scenario.step:
+                told = await self._step(step)
+                yield step, told
+                if told.failures:
+                    return
+        finally:
+            if self.agent is not None:
+                await self.agent.close()
+
+    async def _connect(self) -> None:
+        """A new connection of the scripted agent: a fresh guard process on stdio."""
+        if self.agent is not None:
+            await self.agent.close()
+        capabilities: dict[str, Any] = {"elicitation": {}} if self.scenario.forms else {}
+        client = connect(
+            "takeback",
+            McpSettings(
+                command=sys.executable,
+                args=("-m", "takeback.cli", "serve", "--policy", str(self.policy_path)),
+                env=dict(self.env),
+                cwd=str(self.folder),
+                transport="stdio",
+                capabilities=capabilities,
+                timeout=CALL_TIMEOUT,
+            ),
+        )
+        client.on_request(self._form)
+        await client.start()
+        self.agent = client
+
+    async def _form(self, upstream: str, method: str, params: Any) -> dict[str, Any]:
+        """The scripted person at the client's form."""
+        if method != "elicitation/create":
+            raise Answered(-32601, "Method not found")
+        self.questions.append(params["message"])
+        answer = self.forms.pop(0) if self.forms else "ignore"
+        if answer == "ignore":
+            return {"action": "cancel"}
+        await asyncio.sleep(0.35)  # a person is not quicker than that; the guard takes a quicker "no" for a machine's
+        return {"action": "accept", "content": {"decision": answer, "reason": "as scripted"}}
+
+    async def _step(self, step: Step) -> Told:
+        if step.call is not None:
+            return await self._call(step.call)
+        if step.parallel:
+            return _together(await asyncio.gather(*(self._call(call) for call in step.parallel)))
+        if step.person is not None:
+            return await self._person(step.person)
+        if step.world is not None:
+            return await self._world(step.world)
+        if step.edit is not None:
+            return await self._world(step.edit)
+        if step.fault is not None:
+            return self._fault(step.fault)
+        if step.reconnect:
+            await self._connect()
+            return Told(("the agent reconnects",))
+        return await self._show(step.show or "")
+
+    async def _call(self, call: CallStep) -> Told:
+        assert self.agent is not None
+        arguments = filled(call.args, self.saved)
+        params: dict[str, Any] = {"name": call.tool, "arguments": arguments}
+        if call.meta:
+            params["_meta"] = filled(call.meta, self.saved)
+        shown = f"agent   {call.tool}({_brief(arguments)})"
+        try:
+            result = await self.agent.request("tools/call", params, timeout=CALL_TIMEOUT)
+        except ToolFailure as failure:
+            result = {"isError": True, "content": [{"type": "text", "text": str(failure)}]}
+        if call.reply == "lost":
+            return Told((shown, "wire    the reply is lost; the agent sees a time-out"))
+        self._save(call, result)
+        lines = [shown, *(f"guard   {line}" for line in text_of(result).splitlines() if _telling(line))]
+        return Told(tuple(lines), tuple(self._unmet(call.expect, result)))
+
+    def _save(self, call: CallStep, result: Mapping[str, Any]) -> None:
+        meta = result.get("_meta") or {}
+        if call.save is not None:
+            self.saved[call.save] = str(meta.get(_META + "action", ""))
+            self.saved[f"{call.save}_approval"] = str(meta.get(_META + "approval", ""))
+
+    def _unmet(self, expect: Expect, result: Mapping[str, Any]) -> list[str]:
+        text, meta = text_of(result), result.get("_meta") or {}
+        found: list[str] = []
+        if expect.error is not None and is_error(result) is not expect.error:
+            found.append(f"expected {'an error' if expect.error else 'no error'}: {text}")
+        found += [f"the answer does not say {wanted!r}: {text}" for wanted in expect.text if wanted not in text]
+        found += [f"the answer says {unwanted!r}: {text}" for unwanted in expect.no_text if unwanted in text]
+        for name in ("status", "replayed", "verified", "undo"):
+            wanted = getattr(expect, name)
+            if wanted is not None and meta.get(_META + name) != wanted:
+                found.append(f"expected {name} = {wanted}, got {meta.get(_META + name)}: {text}")
+        action = meta.get(_META + "action")
+        if expect.same_action_as and action != self.saved.get(expect.same_action_as):
+            found.append(f"expected the same action as {expect.same_action_as}, got {action}")
+        if expect.other_action_than and action == self.saved.get(expect.other_action_than):
+            found.append(f"expected another action than {expect.other_action_than}")
+        return found
+
+    async def _person(self, person: PersonStep) -> Told:
+        if person.forms is not None:
+            self.forms = list(person.forms)
+            return Told((f"person  will answer the next forms: {', '.join(person.forms)}",))
+        verb, name = ("approve", person.approve) if person.approve else ("deny", person.deny)
+        approval = self.saved.get(f"{name}_approval") or ""
+        arguments = ["--yes"] if verb == "approve" else ["--reason", person.reason]
+        code, output = await self.command(verb, approval, *arguments)
+        lines = (f"person  takeback {verb} {approval}", f"        {output.strip()}")
+        return Told(lines, () if code == 0 else (f"takeback {verb} ended with {code}: {output}",))
+
+    async def command(self, *arguments: str) -> tuple[int, str]:
+        """Run the command line as a person would, in a process of its own; returns exit code and output."""
+        command = (sys.executable, "-m", "takeback.cli", *arguments, "--policy", str(self.policy_path))
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=self.folder,
+            env={**os.environ, **self.env},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await asyncio.wait_for(process.communicate(), CALL_TIMEOUT)
+        return process.returncode or 0, output.decode(errors="replace")
+
+    async def _world(self, look: WorldStep) -> Told:
+        """Ask the real system itself, past the guard."""
+        upstream, _, tool = look.tool.partition(".")
+        arguments = filled(look.args, self.saved)
+        async with self._direct(upstream) as client:
+            result = await client.request("tools/call", {"name": tool, "arguments": arguments}, timeout=CALL_TIMEOUT)
+        data = record(result)
+        line = f"world   {look.tool}({_brief(arguments)}) -> {_brief(data)}"
+        if look.true is None:
+            return Told((line,))
+        try:
+            held = Expression(filled(look.true, self.saved)).truth({"result": data})
+        except ExpressionError as error:
+            return Told((line,), (str(error),))
+        return Told((f"{line}   [{look.true}: {'yes' if held else 'NO'}]",), () if held else (f"not true of the world: {look.true}",))
+
+    @asynccontextmanager
+    async def _direct(self, upstream: str) -> AsyncIterator[ToolClient]:
+        client = client_of(upstream, self.policy.file.upstream[upstream])
+        await client.start()
+        try:
+            yield client
+        finally:
+            await client.close()
+
+    def _fault(self, fault: dict[str, Any]) -> Told:
+        path = self.folder / filled(self.scenario.faults_file or "faults.json", self.saved)
+        path.write_bytes(dumps(fault))
+        return Told((f"fault   the next call of {', '.join(fault)}: {', '.join(str(f.get('mode')) for f in fault.values())}",))
+
+    async def _show(self, what: str) -> Told:
+        arguments = filled(what, self.saved).split()
+        code, output = await self.command(*arguments)
+        lines = (f"person  takeback {' '.join(arguments)}", *(f"        {line}" for line in output.rstrip().splitlines()))
+        return Told(lines, () if code == 0 else (f"takeback {arguments[0]} ended with {code}",))
+
+
+def _together(told: Sequence[Told]) -> Told:
+    lines = [line for one in told for line in one.lines]
+    return Told(tuple(lines), tuple(failure for one in told for failure in one.failures))
+
+
+def _telling(line: str) -> bool:
+    """Leaves out a tool's own JSON, which an onlooker has no use for."""
+    try:
+        return not isinstance(loads(line), dict | list)
+    except ValueError:
+        return bool(line.strip())
+
+
+def _brief(value: JSON, most: int = 150) -> str:
+    text = ", ".join(f"{k}={_scalar(v)}" for k, v in value.items()) if isinstance(value, dict) else _scalar(value)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _scalar(value: JSON) -> str:
+    return value if isinstance(value, str) else dumps(value).decode()

@@ -1,0 +1,1 @@
+"""Connectors to real tools, and the agent's own tools."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from takeback.core.expressions import Expression, ExpressionError, Template
 
-VARIABLES = {"args": {"id": "T-1", "n": 3, "null": None}, "before": {"tags": ["a"], "big": 2**70}, "tenant": "acme"}
+VARIABLES = {"args": {"id": "T-1", "n": 3, "none": None}, "before": {"tags": ["a"], "big": 2**70}, "tenant": "acme"}
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ VARIABLES = {"args": {"id": "T-1", "n": 3, "null": None}, "before": {"tags": ["a
     [
         ("args.id", "T-1"),
         ("before.big", 2**70),
-        ("args.null == null", True),
+        ("args.none == null", True),
         ("has(args.nope) ? args.nope : 'none'", "none"),
         ("before.tags.exists(t, t == 'a')", True),
         ("'Correction: ' + args.id", "Correction: T-1"),

@@ -1,0 +1,51 @@
+"""The access log: reads that passed through, written in batches, within 100 ms."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from takeback.ports import AccessEntry, LedgerFailure
+
+_WITHIN: Final = 0.08
+"""Seconds from the first entry of a batch to its write; what is left of 100 ms is for the write."""
+
+_MOST: Final = 10_000
+"""Entries kept while the database fails. Beyond them the oldest are forgotten: a read never waits for its log."""
+
+
+class AccessLog:
+    """Collects entries and hands them to `write` in batches. Needs a running event loop."""
+
+    def __init__(self, write: Callable[[Sequence[AccessEntry]], Awaitable[None]]) -> None:
+        self._write = write
+        self._entries: list[AccessEntry] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, entry: AccessEntry) -> None:
+        """Remember a read. Returns at once."""
+        self._entries.append(entry)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._soon(), name="takeback access log")
+
+    async def close(self) -> None:
+        """Write what is left. Never raises."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        await self._flush()
+
+    async def _soon(self) -> None:
+        while self._entries:
+            await asyncio.sleep(_WITHIN)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        entries, self._entries = self._entries, []
+        if not entries:
+            return
+        try:
+            await self._write(entries)
+        except LedgerFailure:
+            self._entries = [*entries, *self._entries][-_MOST:]

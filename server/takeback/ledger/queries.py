@@ -1,0 +1,207 @@
+"""Reads, as statements. Every one of them is bound to a tenant."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, true
+from sqlalchemy import text as literal
+
+from takeback.core.action import Action
+from takeback.core.run import ApprovalStatus
+from takeback.core.vocabulary import Origin, Status, Verified
+from takeback.ledger.rows import folded
+from takeback.ledger.schema import (
+    NOT_VOID,
+    action_targets,
+    actions,
+    approvals,
+    checkpoints,
+    events,
+    images,
+    recovery_items,
+    runs,
+)
+from takeback.ports import HistoryQuery, LedgerFailure
+
+LARGEST_PAGE: Final = 200
+_ATTENTION: Final = (Status.AWAITING_APPROVAL.value, Status.IN_DOUBT.value, Status.NEEDS_OPERATOR.value)
+
+
+def action_by_id(tenant: str, action_id: str) -> Select[Any]:
+    """One action."""
+    return select(actions).where(actions.c.tenant == tenant, actions.c.id == action_id)
+
+
+def version_of(tenant: str, action_id: str) -> Select[Any]:
+    """The version of one action."""
+    return select(actions.c.version).where(actions.c.tenant == tenant, actions.c.id == action_id)
+
+
+def history(query: HistoryQuery) -> Select[Any]:
+    """A page of actions and one more, by which is seen whether there is a next page.
+
+    Raises:
+        LedgerFailure: the cursor is not one of ours.
+    """
+    limit = page_size(query)
+    where = [actions.c.tenant == query.tenant, *_filters(query)]
+    if query.cursor is not None:
+        where.append(actions.c.ord < ordinal_from(query.cursor))
+    return select(actions).where(*where).order_by(actions.c.ord.desc()).limit(limit + 1)
+
+
+def page_size(query: HistoryQuery) -> int:
+    """How many actions a page has, within bounds."""
+    return max(1, min(query.limit, LARGEST_PAGE))
+
+
+def _filters(query: HistoryQuery) -> list[ColumnElement[bool]]:
+    filters: list[ColumnElement[bool]] = []
+    if query.run is not None:
+        filters.append(actions.c.run == query.run)
+    if query.statuses:
+        filters.append(actions.c.status.in_([status.value for status in query.statuses]))
+    if query.tool is not None:
+        filters.append(_is_tool(query.tool))
+    if query.target is not None:
+        filters.append(_has_target(query.tenant, query.target))
+    if query.text:
+        filters.append(actions.c.searchable.contains(folded(query.text), autoescape=True))
+    if query.needs_attention:
+        filters.append(_needs_attention())
+    return filters
+
+
+def _is_tool(name: str) -> ColumnElement[bool]:
+    """By the tool's own name, or with its upstream as policies name it. An upstream's name has no dot."""
+    upstream, _, tool = name.partition(".")
+    return or_(actions.c.tool == name, and_(actions.c.upstream == upstream, actions.c.tool == tool))
+
+
+def _has_target(tenant: str, target: str) -> ColumnElement[bool]:
+    type_, _, id_ = target.partition(":")
+    named = or_(
+        action_targets.c.id == target,
+        action_targets.c.lease_name == target,
+        and_(action_targets.c.type == type_, action_targets.c.id == id_),
+    )
+    return actions.c.id.in_(select(action_targets.c.action).where(action_targets.c.tenant == tenant, named))
+
+
+def _needs_attention() -> ColumnElement[bool]:
+    queued = exists().where(
+        recovery_items.c.tenant == actions.c.tenant,
+        recovery_items.c.action == actions.c.id,
+        recovery_items.c.closed_at.is_(None),
+    )
+    mismatched = and_(actions.c.verified == Verified.MISMATCH.value, actions.c.in_force.is_(true()))
+    return or_(actions.c.status.in_(_ATTENTION), mismatched, queued)
+
+
+def cursor_after(row: Mapping[Any, Any]) -> str:
+    """Where the page after this row begins."""
+    return base64.urlsafe_b64encode(f"h{row['ord']}".encode()).decode().rstrip("=")
+
+
+def ordinal_from(cursor: str) -> int:
+    """The ordinal that a cursor stands for.
+
+    Raises:
+        LedgerFailure: the cursor is not one of ours.
+    """
+    try:
+        plain = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (binascii.Error, ValueError):
+        plain = ""
+    if not (plain.startswith("h") and plain[1:].isdecimal() and len(plain) <= 19):
+        raise LedgerFailure("this cursor is none of the ledger's: begin again without one")
+    return int(plain[1:])
+
+
+def events_of(tenant: str, action_id: str) -> Select[Any]:
+    """The events of one action, in order."""
+    owned = exists().where(actions.c.id == events.c.action, actions.c.tenant == tenant)
+    return select(events).where(events.c.action == action_id, owned).order_by(events.c.seq)
+
+
+def later_writes(action: Action) -> Select[Any]:
+    """Actions in force that were begun after this one, on one of its targets, oldest first."""
+    own = select(actions.c.ord).where(actions.c.tenant == action.tenant, actions.c.id == action.id).scalar_subquery()
+    names = sorted({target.lease_name for target in action.targets})
+    touching = select(action_targets.c.action).where(
+        action_targets.c.tenant == action.tenant, action_targets.c.lease_name.in_(names)
+    )
+    return (
+        select(actions)
+        .where(
+            actions.c.tenant == action.tenant,
+            actions.c.ord > own,
+            actions.c.in_force.is_(true()),
+            actions.c.id.in_(touching),
+        )
+        .order_by(actions.c.ord)
+    )
+
+
+def successor(tenant: str, action_id: str) -> Select[Any]:
+    """The action that repeats this one on purpose; a void one does not count."""
+    return select(actions).where(
+        actions.c.tenant == tenant,
+        actions.c.original == action_id,
+        actions.c.origin == Origin.REPEAT.value,
+        literal(NOT_VOID),
+    )
+
+
+def compensations(tenant: str, action_id: str) -> Select[Any]:
+    """Actions that undo or redo this one, oldest first."""
+    origins = [Origin.UNDO.value, Origin.REDO.value]
+    wanted = (actions.c.tenant == tenant, actions.c.original == action_id, actions.c.origin.in_(origins))
+    return select(actions).where(*wanted).order_by(actions.c.ord)
+
+
+def image_by_digest(digest: str) -> Select[Any]:
+    """One image."""
+    return select(images.c.content, images.c.size).where(images.c.digest == digest)
+
+
+def run_by_id(tenant: str, run_id: str) -> Select[Any]:
+    """One run."""
+    return select(runs).where(runs.c.tenant == tenant, runs.c.id == run_id)
+
+
+def recent_runs(tenant: str, limit: int) -> Select[Any]:
+    """Runs, the most recently active first."""
+    recent = (runs.c.active_at.desc(), runs.c.id)
+    return select(runs).where(runs.c.tenant == tenant).order_by(*recent).limit(max(1, min(limit, LARGEST_PAGE)))
+
+
+def approval_by_id(tenant: str, approval_id: str) -> Select[Any]:
+    """One approval."""
+    return select(approvals).where(approvals.c.tenant == tenant, approvals.c.id == approval_id)
+
+
+def approvals_of(tenant: str, *, pending_only: bool) -> Select[Any]:
+    """Approvals, oldest first."""
+    statement = select(approvals).where(approvals.c.tenant == tenant)
+    if pending_only:
+        statement = statement.where(approvals.c.status == ApprovalStatus.PENDING.value)
+    return statement.order_by(approvals.c.requested_at, approvals.c.id)
+
+
+def recovery_queue(tenant: str, *, open_only: bool) -> Select[Any]:
+    """Recovery items, oldest first."""
+    statement = select(recovery_items).where(recovery_items.c.tenant == tenant)
+    if open_only:
+        statement = statement.where(recovery_items.c.closed_at.is_(None))
+    return statement.order_by(recovery_items.c.opened_at, recovery_items.c.id)
+
+
+def checkpoints_of(tenant: str, run_id: str) -> Select[Any]:
+    """The checkpoints of a run, newest first."""
+    wanted = (checkpoints.c.tenant == tenant, checkpoints.c.run == run_id)
+    return select(checkpoints).where(*wanted).order_by(checkpoints.c.at.desc(), checkpoints.c.id.desc())

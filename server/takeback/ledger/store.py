@@ -1,0 +1,246 @@
+"""`SqlLedger`: the ledger on a database. Writes go through one writer, reads through connections of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets as randomness
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Select, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from takeback.core.action import Action, Event
+from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run
+from takeback.ledger import images, leases, queries, rows, schema
+from takeback.ledger.access import AccessLog
+from takeback.ledger.database import insert_missing
+from takeback.ledger.engine import parse, prepare_file, reading_engine, writing_engine
+from takeback.ledger.lane import Lane
+from takeback.ledger.migrate import migrate
+from takeback.ledger.watch import Watch
+from takeback.ledger.writer import GiveBack, Writer
+from takeback.ports import (
+    AccessEntry,
+    Approach,
+    Change,
+    HistoryQuery,
+    Lease,
+    LedgerFailure,
+    NotFound,
+    Page,
+    Standing,
+)
+
+T = TypeVar("T")
+
+_POLL_SECONDS: Final = 0.2
+_SECRET_BYTES: Final = 32
+
+
+async def open_ledger(url: str) -> SqlLedger:
+    """Open a ledger, creating it or bringing its tables up to date where need be. Close it with `close`.
+
+    Raises:
+        LedgerFailure: it cannot be reached, or a newer version of this program has written it.
+    """
+    address = parse(url)
+    prepare_file(address)
+    durable = writing_engine(address, durable=True)
+    try:
+        await migrate(durable)
+    except BaseException:
+        await durable.dispose()
+        raise
+    ledger = SqlLedger(reading_engine(address), Lane(durable, durable=True), Lane(writing_engine(address, durable=False), durable=False))
+    ledger.start()
+    return ledger
+
+
+class SqlLedger:
+    """The durable memory of every change, as `takeback.ports.Ledger` describes it. `open_ledger` makes one."""
+
+    def __init__(self, readers: AsyncEngine, durable: Lane, loose: Lane) -> None:
+        self._readers = readers
+        self._watch = Watch()
+        self._writer = Writer(durable, loose, committed=self._watch.committed)
+        self._access = AccessLog(self._write_access)
+
+    def start(self) -> None:
+        """Begin to write. Needs a running event loop."""
+        self._writer.start()
+
+    async def close(self) -> None:
+        """Write what is queued and let go of the database. Never raises; bounded."""
+        await self._access.close()
+        await self._writer.close()
+        await self._readers.dispose()
+
+    # --- writing ---
+
+    async def approach(self, approach: Approach) -> Standing:
+        """Take the leases and look up what the ledger says, in one transaction (not synced to disk)."""
+        standing: Standing = await self._writer.loose(approach)
+        return standing
+
+    async def commit(self, change: Change) -> None:
+        """Write durably. Raises Stale, KeyTaken, LeaseLost, LedgerFailure: then nothing of it stands."""
+        for digest, content in change.images.items():
+            images.check(digest, content)
+        await self._writer.durable(change)
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Give leases back; those that are no longer ours are left alone."""
+        if leases:
+            await self._writer.loose(GiveBack(tuple(leases)))
+
+    async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
+        """Prolong leases that are still ours, durably. Raises LeaseLost."""
+        await self._writer.durable(partial(_prolong, ours=tuple(leases), until=until))
+
+    async def open_run(self, run: Run) -> None:
+        """Insert a run, or do nothing when it is there."""
+        await self._writer.durable(partial(insert_missing, table=schema.runs, rows=[rows.run_row(run)]))
+
+    async def log_access(self, entry: AccessEntry) -> None:
+        """Remember a read. Returns at once; written within 100 ms."""
+        self._access.add(entry)
+
+    async def secret(self, name: str) -> bytes:
+        """32 random bytes, made at the first call for `name` and kept with the ledger."""
+        found = await self._one_or_none(select(schema.secrets).where(schema.secrets.c.name == name))
+        if found is not None:
+            return bytes(found["value"])
+        made: bytes = await self._writer.durable(partial(_secret, name=name))
+        return made
+
+    async def _write_access(self, entries: Sequence[AccessEntry]) -> None:
+        await self._writer.loose(partial(_log, entries=entries))
+
+    # --- actions ---
+
+    async def action(self, tenant: str, action_id: str) -> Action:
+        """One action. Raises NotFound."""
+        return rows.action_from(await self._one(queries.action_by_id(tenant, action_id), f"action {action_id}"))
+
+    async def history(self, query: HistoryQuery) -> Page:
+        """A page of actions, newest first. Raises LedgerFailure for a cursor that is none."""
+        found = await self._all(queries.history(query))
+        size = queries.page_size(query)
+        cursor = queries.cursor_after(found[size - 1]) if len(found) > size else None
+        return Page(tuple(map(rows.action_from, found[:size])), cursor)
+
+    async def events(self, tenant: str, action_id: str) -> Sequence[Event]:
+        """The events of one action, in order. Raises NotFound."""
+        found = await self._all(queries.events_of(tenant, action_id))
+        if not found:
+            raise NotFound(f"there is no action {action_id}")
+        return [rows.event_from(row) for row in found]
+
+    async def later_writes(self, action: Action) -> Sequence[Action]:
+        """Actions begun after this one on one of its targets that are in force, oldest first."""
+        return await self._actions(queries.later_writes(action))
+
+    async def successor(self, tenant: str, action_id: str) -> Action | None:
+        """The one action that repeats this one on purpose, where there is one that is not void."""
+        row = await self._one_or_none(queries.successor(tenant, action_id))
+        return None if row is None else rows.action_from(row)
+
+    async def compensations(self, tenant: str, action_id: str) -> Sequence[Action]:
+        """Actions that undo or redo this one, oldest first."""
+        return await self._actions(queries.compensations(tenant, action_id))
+
+    async def image(self, digest: str) -> bytes:
+        """Canonical JSON by digest. Raises NotFound."""
+        row = await self._one(queries.image_by_digest(digest), f"image {digest}")
+        return images.unpacked(row["content"], row["size"])
+
+    async def wait_for_change(self, tenant: str, action_id: str, version: int, timeout: float) -> None:  # noqa: ASYNC109 - the port says so
+        """Return when the action has a higher version than `version`, or after `timeout` seconds at the latest."""
+        try:
+            async with asyncio.timeout(max(timeout, 0)):
+                await self._changed(tenant, action_id, version)
+        except TimeoutError:
+            return
+
+    async def _changed(self, tenant: str, action_id: str, version: int) -> None:
+        # The signal is for this store's commits; another guard's show up in the database.
+        with self._watch.on(action_id) as signal:
+            while True:
+                signal.clear()
+                row = await self._one_or_none(queries.version_of(tenant, action_id))
+                if row is not None and row["version"] > version:
+                    return
+                try:
+                    async with asyncio.timeout(_POLL_SECONDS):
+                        await signal.wait()
+                except TimeoutError:
+                    continue
+
+    # --- runs, approvals, the recovery queue ---
+
+    async def run(self, tenant: str, run_id: str) -> Run:
+        """One run. Raises NotFound."""
+        return rows.run_from(await self._one(queries.run_by_id(tenant, run_id), f"run {run_id}"))
+
+    async def runs(self, tenant: str, limit: int = 50) -> Sequence[Run]:
+        """The most recently active runs first."""
+        return [rows.run_from(row) for row in await self._all(queries.recent_runs(tenant, limit))]
+
+    async def approval(self, tenant: str, approval_id: str) -> Approval:
+        """One approval. Raises NotFound."""
+        row = await self._one(queries.approval_by_id(tenant, approval_id), f"approval {approval_id}")
+        return rows.approval_from(row)
+
+    async def approvals(self, tenant: str, *, pending_only: bool = True) -> Sequence[Approval]:
+        """Approvals, oldest first."""
+        found = await self._all(queries.approvals_of(tenant, pending_only=pending_only))
+        return [rows.approval_from(row) for row in found]
+
+    async def queue(self, tenant: str, *, open_only: bool = True) -> Sequence[RecoveryItem]:
+        """Recovery items, oldest first."""
+        return [rows.item_from(row) for row in await self._all(queries.recovery_queue(tenant, open_only=open_only))]
+
+    async def checkpoints(self, tenant: str, run_id: str) -> Sequence[Checkpoint]:
+        """The checkpoints of a run, newest first."""
+        return [rows.checkpoint_from(row) for row in await self._all(queries.checkpoints_of(tenant, run_id))]
+
+    # --- how reads are made ---
+
+    async def _actions(self, statement: Select[Any]) -> list[Action]:
+        return [rows.action_from(row) for row in await self._all(statement)]
+
+    async def _one(self, statement: Select[Any], what: str) -> Mapping[Any, Any]:
+        row = await self._one_or_none(statement)
+        if row is None:
+            raise NotFound(f"there is no {what}")
+        return row
+
+    async def _one_or_none(self, statement: Select[Any]) -> Mapping[Any, Any] | None:
+        found = await self._all(statement)
+        return found[0] if found else None
+
+    async def _all(self, statement: Select[Any]) -> Sequence[Mapping[Any, Any]]:
+        try:
+            async with self._readers.connect() as connection:
+                return (await connection.execute(statement)).mappings().all()
+        except (SQLAlchemyError, OSError) as error:
+            raise LedgerFailure(f"the ledger cannot be read: {type(error).__name__}") from error
+
+
+def _prolong(connection: Connection, ours: Sequence[Lease], until: datetime) -> None:
+    leases.prolong(connection, ours, until)
+
+
+def _log(connection: Connection, entries: Sequence[AccessEntry]) -> None:
+    connection.execute(insert(schema.access_log), [rows.access_row(entry) for entry in entries])
+
+
+def _secret(connection: Connection, name: str) -> bytes:
+    fresh = {"name": name, "value": randomness.token_bytes(_SECRET_BYTES)}
+    insert_missing(connection, schema.secrets, [fresh])
+    wanted = select(schema.secrets.c.value).where(schema.secrets.c.name == name)
+    return bytes(connection.execute(wanted).scalar_one())

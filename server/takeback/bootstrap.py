@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
@@ -16,12 +15,13 @@ from sqlalchemy.engine import make_url
 
 from takeback.core.policy.load import Policy, load
 from takeback.core.policy.schema import Upstream
+from takeback.extensions import compensations
 from takeback.guard.catalog import Catalog
 from takeback.guard.code_tools import CodeTools, coded
 from takeback.guard.services import Services
 from takeback.guard.use_cases import UseCases
 from takeback.ledger.store import SqlLedger, open_ledger
-from takeback.ports import Compensation, ToolClient, ToolFailure
+from takeback.ports import ToolClient, ToolFailure
 from takeback.system import RandomIds, SystemClock
 from takeback_tools.mcp.connector import connect
 from takeback_tools.mcp.settings import McpSettings
@@ -51,12 +51,6 @@ def read_policy(path: Path, env: Mapping[str, str]) -> Policy:
     except OSError as error:
         raise StartFailure(f"cannot read the policy {path}: {error.strerror}") from None
     return load(text, env={"STATE": str(state_folder(env)), **env}, source=path.name)
-
-
-def compensations() -> dict[str, Compensation]:
-    """Every compensation that is installed, by name."""
-    found = [entry.load()() for entry in entry_points(group="takeback.compensations")]
-    return {compensation.name: compensation for compensation in found}
 
 
 def client_of(name: str, upstream: Upstream) -> ToolClient:

@@ -162,7 +162,8 @@ class Approach:
     """What a call wants to know and to hold before it goes on.
 
     `lease_names` are all granted or none; they are sorted. `operation` is the logical operation to look up. `counters`
-    are the names of counters whose values are wanted.
+    are the names of counters whose values are wanted. `principal` is whose `client_key` it is; without it only an action
+    of the same `operation` is found under that key.
     """
 
     tenant: str
@@ -174,6 +175,7 @@ class Approach:
     now: datetime
     client_key: str | None = None
     counters: tuple[str, ...] = ()
+    principal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

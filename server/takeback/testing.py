@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from takeback.bootstrap import compensations as installed_compensations
 from takeback.core.jsontext import JSON, dumps
 from takeback.core.policy.load import load
+from takeback.extensions import compensations as installed_compensations
 from takeback.guard.calling import CallRequest
 from takeback.guard.catalog import Catalog
 from takeback.guard.code_tools import CodeTools, coded

@@ -28,9 +28,7 @@ def get_invoice(db: sqlite3.Connection, invoice_id: str) -> Record:
     }
 
 
-def list_refunds(
-    db: sqlite3.Connection, invoice_id: str | None = None, tenant: str | None = None
-) -> Record:
+def list_refunds(db: sqlite3.Connection, invoice_id: str | None = None, tenant: str | None = None) -> Record:
     """Refunds, oldest first."""
     return {"refunds": records.select(db, REFUND, invoice_id=invoice_id, tenant=tenant)}
 

@@ -1,6 +1,7 @@
 """Callback appointments with contacts."""
 
 import sqlite3
+from typing import TypedDict, Unpack
 
 from desk import records
 from desk.clock import in_utc, now
@@ -18,8 +19,17 @@ def get_appointment(db: sqlite3.Connection, appointment_id: str) -> Record:
     return records.get(db, APPOINTMENT, appointment_id)
 
 
-def list_appointments(db: sqlite3.Connection, **equal: str) -> Record:
-    """Appointments by tenant, contact, ticket or status, in the order of booking."""
+class AppointmentFilter(TypedDict, total=False):
+    """What to list by; the absent ones do not matter."""
+
+    tenant: str
+    contact_id: str
+    ticket_id: str
+    status: str
+
+
+def list_appointments(db: sqlite3.Connection, **equal: Unpack[AppointmentFilter]) -> Record:
+    """Appointments by their fields, in the order of booking."""
     return {"appointments": records.select(db, APPOINTMENT, **equal)}
 
 

@@ -14,11 +14,12 @@ def in_utc(moment: str) -> str:
     """The same moment as the desk writes it; a time without a zone is refused, because it names no moment."""
     try:
         parsed = datetime.fromisoformat(moment)
-    except ValueError:
+        utc = parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Invalid(f"'{moment}' is not an ISO 8601 time") from None
     if parsed.tzinfo is None:
         raise Invalid(f"'{moment}' has no time zone; write for example 2026-12-01T09:30:00Z")
-    return _written(parsed.astimezone(UTC))
+    return _written(utc)
 
 
 def _written(moment: datetime) -> str:

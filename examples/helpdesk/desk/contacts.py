@@ -46,7 +46,12 @@ def of_tenant(db: sqlite3.Connection, contact_id: str, tenant: str) -> Record:
 
 
 def search_contacts(
-    db: sqlite3.Connection, *, text: str = "", tenant: str | None = None, email: str | None = None, limit: int = 20
+    db: sqlite3.Connection,
+    *,
+    text: str = "",
+    tenant: str | None = None,
+    email: str | None = None,
+    limit: int = 20,
 ) -> Record:
     """Contacts by tenant, by exact address, by a part of their name or address."""
     found = [

@@ -1,6 +1,7 @@
 """Documents of the knowledge base, under ids that their writers choose."""
 
 import sqlite3
+from typing import TypedDict, Unpack
 
 from desk import records
 from desk.clock import now
@@ -9,6 +10,14 @@ from desk.records import Kind, Record
 from desk.store import transaction
 
 DOCUMENT = Kind("document", "documents", "document_id")
+
+
+class Content(TypedDict):
+    """What a document says, and whose it is."""
+
+    tenant: str
+    title: str
+    body: str
 
 
 def get_document(db: sqlite3.Connection, document_id: str) -> Record:
@@ -32,19 +41,17 @@ def put_document(
     db: sqlite3.Connection,
     document_id: str,
     *,
-    tenant: str,
-    title: str,
-    body: str,
     expected_version: int | None = None,
+    **content: Unpack[Content],
 ) -> Record:
     """Write a document, whether it exists already or not."""
     with transaction(db):
         current = records.find(db, DOCUMENT, document_id)
         if current is None and expected_version is None:
-            return _create(db, {"document_id": document_id, "tenant": tenant, "title": title, "body": body})
-        if current is not None and current["tenant"] != tenant:
+            return _create(db, {"document_id": document_id, **content})
+        if current is not None and current["tenant"] != content["tenant"]:
             raise Conflict(f"document {document_id} belongs to another tenant")
-        return records.update(db, DOCUMENT, document_id, {"title": title, "body": body}, expected_version)
+        return records.update(db, DOCUMENT, document_id, content, expected_version)
 
 
 def delete_document(db: sqlite3.Connection, document_id: str, expected_version: int | None = None) -> Record:

@@ -1,7 +1,7 @@
 """Faults on demand, for testing what stands in front of the desk. Off unless HELPDESK_FAULTS names a file.
 
-The file holds, for each operation that shall fail, how: `{"send_reply": {"mode": "exit_after_commit"}}`. It is
-read anew at each call. README.md explains the modes.
+The file holds, for each operation that shall fail, how: `{"send_reply": {"mode": "exit_after_commit"}}`.
+It is read anew at each call. README.md explains the modes.
 """
 
 import json

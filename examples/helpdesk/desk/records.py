@@ -75,9 +75,7 @@ def update(
             raise Invalid(f"a {kind.name} has no field {', '.join(unknown)}")
         row = _encoded(kind, {**changes, "updated_at": now(), "version": current["version"] + 1})
         assignments = ", ".join(f"{column} = ?" for column in row)
-        db.execute(
-            f"UPDATE {kind.table} SET {assignments} WHERE {kind.key} = ?", (*row.values(), record_id)
-        )
+        db.execute(f"UPDATE {kind.table} SET {assignments} WHERE {kind.key} = ?", (*row.values(), record_id))
         return get(db, kind, record_id)
 
 
@@ -103,7 +101,8 @@ def get_at(db: sqlite3.Connection, kind: Kind, record_id: str, expected_version:
 
 def _next_id(db: sqlite3.Connection, kind: Kind) -> str:
     row = db.execute(
-        "INSERT INTO last_numbers VALUES (?, 1) ON CONFLICT DO UPDATE SET number = number + 1 RETURNING number",
+        "INSERT INTO last_numbers VALUES (?, 1) "
+        "ON CONFLICT DO UPDATE SET number = number + 1 RETURNING number",
         (kind.prefix,),
     ).fetchone()
     return f"{kind.prefix}-{row['number']}"
@@ -136,5 +135,5 @@ def _encoded(kind: Kind, values: Mapping[str, object]) -> dict[str, object]:
 
 def _decoded(kind: Kind, row: sqlite3.Row) -> Record:
     return {
-        column: json.loads(row[column]) if column in kind.encoded else row[column] for column in row.keys()
+        column: json.loads(value) if column in kind.encoded else value for column, value in dict(row).items()
     }

@@ -29,7 +29,8 @@ CONTACTS: list[Row] = [
 ]
 
 BALANCES: list[Row] = [
-    ("C-1", "acme", 120), ("C-2", "acme", 0), ("C-3", "acme", 35), ("C-4", "globex", 500), ("C-5", "globex", 10),
+    ("C-1", "acme", 120), ("C-2", "acme", 0), ("C-3", "acme", 35),
+    ("C-4", "globex", 500), ("C-5", "globex", 10),
 ]  # fmt: skip
 
 SEGMENTS: list[Row] = [("newsletter",), ("beta",), ("vip",)]
@@ -66,7 +67,17 @@ CHARGES: list[Row] = [
 REFUNDS: list[Row] = [("R-1", "acme", "I-1002", 2_900, "Agreed discount", CHANGED)]
 
 APPOINTMENTS: list[Row] = [
-    ("A-1", "acme", "C-2", "T-101", "2026-12-01T09:30:00.000Z", "Prefers mornings", "booked", CHANGED, OPENED),
+    (
+        "A-1",
+        "acme",
+        "C-2",
+        "T-101",
+        "2026-12-01T09:30:00.000Z",
+        "Prefers mornings",
+        "booked",
+        CHANGED,
+        OPENED,
+    ),
     ("A-2", "globex", "C-4", "T-310", "2026-12-02T13:00:00.000Z", None, "booked", CHANGED, OPENED),
 ]
 

@@ -110,6 +110,7 @@ def _create(path: Path) -> None:
     # in the middle, never leaves half a desk.
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    aside.unlink(missing_ok=True)
     with closing(_connect(aside)) as db:
         db.execute("PRAGMA journal_mode = WAL")
         db.executescript(SCHEMA)

@@ -51,6 +51,7 @@ def verify(
     after: Image | None,
     variables: Mapping[str, JSON],
     identity: frozenset[str] = frozenset(),
+    ignore: tuple[str, ...] = (),
 ) -> Verification:
     """Compare what was read with what was expected.
 
@@ -63,20 +64,22 @@ def verify(
         problem = "; ".join(part.problem or "unreadable" for part in after.parts if part.presence is Presence.UNREADABLE)
         return Verification(Verified.IMPOSSIBLE, "unreadable", actual=problem)
     if rule is not None:
-        return _by_rule(rule, before, after, variables)
+        return _by_rule(rule, before, after, variables, ignore)
     if (wanted := _ABSENCE.get(does)) is not None:
         return _by_presence(wanted, after, arguments if does is Does.CREATE else {}, writes, identity)
-    return _by_fields(arguments, after, writes, identity, before)
+    return _by_fields(arguments, after, writes, identity, before, ignore)
 
 
-def _by_rule(rule: Expression, before: Image | None, after: Image, variables: Mapping[str, JSON]) -> Verification:
+def _by_rule(
+    rule: Expression, before: Image | None, after: Image, variables: Mapping[str, JSON], ignore: tuple[str, ...]
+) -> Verification:
     try:
         held = rule.truth(variables)
     except ExpressionError as error:
         return Verification(Verified.MISMATCH, "expression", expected=rule.source, actual=str(error))
     if held:
         return Verification(Verified.YES)
-    changed = differences(before, after) if before is not None and before.readable else ()
+    changed = differences(before, after, ignore=ignore) if before is not None and before.readable else ()
     reason: Reason = "rule" if changed or before is None else "unchanged"
     return Verification(Verified.MISMATCH, reason, expected=rule.source, actual={d.field: d.after for d in changed})
 
@@ -98,6 +101,7 @@ def _by_fields(
     writes: tuple[str, ...] | None,
     identity: frozenset[str],
     before: Image | None,
+    ignore: tuple[str, ...] = (),
 ) -> Verification:
     names = [name for name in named_fields(arguments, after, writes) if name in arguments and name not in identity]
     value = after.parts[0].value
@@ -107,7 +111,7 @@ def _by_fields(
     if not wrong:
         return Verification(Verified.YES)
     expected, actual = {n: arguments[n] for n in wrong}, {n: value.get(n) for n in wrong}
-    untouched = before is not None and before.readable and not differences(before, after)
+    untouched = before is not None and before.readable and not differences(before, after, ignore=ignore)
     return Verification(Verified.MISMATCH, "unchanged" if untouched else "different", expected, actual)
 
 

@@ -53,6 +53,7 @@ class AgentCall:
             after=after,
             variables=variables,
             identity=identity(rule),
+            ignore=rule.ignore,
         )
 
     def companions(self, happening: Happening, action: Action, event: Event) -> tuple[tuple[Event, Action], ...]:

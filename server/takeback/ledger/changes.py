@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from takeback.core.action import Action
+from takeback.core.states import OCCUPYING
 from takeback.ledger import leases
-from takeback.ledger.database import insert_into, insert_missing, replace_rows, violated
+from takeback.ledger.database import insert_into, insert_missing, lost, replace_rows, violated
 from takeback.ledger.images import packed
 from takeback.ledger.rows import (
     action_row,
@@ -51,13 +53,18 @@ _UPDATE: Final = (
     .where(actions.c.id == bindparam("b_id"), actions.c.tenant == bindparam("b_tenant"))
     .values(_WRITTEN)
 )
+_OCCUPY: Final = (
+    update(action_targets)
+    .where(action_targets.c.action == bindparam("b_action"), action_targets.c.occupied != bindparam("b_occupied"))
+    .values(occupied=bindparam("b_occupied"))
+)
 
 _TAKEN: Final = (
     ("uq_actions_tenant_key", "actions.tenant, actions.key", "this idempotency key"),
     ("uq_actions_tenant_operation_generation", "actions.tenant, actions.operation, actions.generation",
      "this generation of the operation"),
     ("uq_actions_successor", "actions.tenant, actions.original", "the place of the successor"),
-    ("uq_actions_client_key", "actions.tenant, actions.principal, actions.client_key", "the client's own key"),
+    ("uq_actions_client_key", "actions.tenant, actions.client_key, actions.principal", "the client's own key"),
 )  # fmt: skip
 _FORKED: Final = (("pk_events", "events.action, events.seq"), ("uq_actions_id", "actions.id"))
 
@@ -66,7 +73,7 @@ def together(connection: Connection, members: Sequence[Durable]) -> list[Outcome
     """Write the members as one set.
 
     Raises:
-        IntegrityError, DataError: some member cannot be written; roll back and write them one by one.
+        Exception: some member cannot be written, and it does not show which; roll back and write them one by one.
     """
     outcomes: list[Outcome] = [None] * len(members)
     changes = [(position, member) for position, member in enumerate(members) if isinstance(member, Change)]
@@ -82,13 +89,13 @@ def together(connection: Connection, members: Sequence[Durable]) -> list[Outcome
     _write(connection, sound)
     for position, member in enumerate(members):
         if not isinstance(member, Change):
-            outcomes[position] = _alone(connection, member)
+            outcomes[position] = alone(connection, member)
     return outcomes
 
 
 def one_by_one(connection: Connection, members: Sequence[Durable]) -> list[Outcome]:
     """Write each member in a savepoint of its own, so that only the culprit fails."""
-    return [_alone(connection, _writing(member) if isinstance(member, Change) else member) for member in members]
+    return [alone(connection, _writing(member) if isinstance(member, Change) else member) for member in members]
 
 
 def _writing(change: Change) -> Single:
@@ -99,7 +106,12 @@ def _writing(change: Change) -> Single:
     return write
 
 
-def _alone(connection: Connection, work: Single) -> Outcome:
+def alone(connection: Connection, work: Single) -> Outcome:
+    """Do the work in a savepoint: its value, or what went wrong, which then left nothing behind.
+
+    Raises:
+        DBAPIError: the connection or the whole transaction is lost, not only this work.
+    """
     try:
         with connection.begin_nested():
             return work(connection)
@@ -107,8 +119,10 @@ def _alone(connection: Connection, work: Single) -> Outcome:
         return failure
     except IntegrityError as error:
         return _verdict(error)
-    except DataError as error:
-        return LedgerFailure(f"the database does not take this value: {type(error.orig).__name__}")
+    except Exception as error:
+        if isinstance(error, DBAPIError) and lost(error):
+            raise
+        return LedgerFailure(f"the ledger cannot write this: {type(error).__name__}")
 
 
 def _verdict(error: IntegrityError) -> LedgerFailure:
@@ -193,10 +207,15 @@ def _write_actions(connection: Connection, changes: Sequence[Change]) -> None:
     connection.execute(insert(events), [event_row(event) for event, _ in facts])
     if moved := [_update_row(action_row(action)) for id_, action in sorted(latest.items()) if id_ not in fresh]:
         connection.execute(_UPDATE, moved)
+        connection.execute(_OCCUPY, [_occupation(latest[row["b_id"]]) for row in moved])
     if retargeted:
         connection.execute(delete(action_targets).where(action_targets.c.action.in_(sorted(retargeted))))
     if targets := [row for id_ in latest if id_ in fresh | retargeted for row in target_rows(latest[id_])]:
         connection.execute(insert(action_targets), targets)
+
+
+def _occupation(action: Action) -> dict[str, Any]:
+    return {"b_action": action.id, "b_occupied": action.status in OCCUPYING}
 
 
 def _update_row(row: dict[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-Insert = postgresql.Insert | sqlite.Insert
+_AGAIN: Final = frozenset({"40001", "40P01"})
+"""PostgreSQL's words for: nothing was done, the same may well work now (serialization failure, deadlock)."""
 
 
 def insert_into(connection: Connection, table: Table) -> Any:
@@ -37,3 +38,8 @@ def violated(error: IntegrityError, constraint: str, columns: str) -> bool:
     """Whether `constraint` was violated: PostgreSQL names it, SQLite names its columns (`table.a, table.b`)."""
     message = str(error.orig)
     return f'"{constraint}"' in message or message.endswith(f"UNIQUE constraint failed: {columns}")
+
+
+def lost(error: DBAPIError) -> bool:
+    """Whether the transaction is gone through no fault of the statement, so that the whole of it may be tried again."""
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _AGAIN

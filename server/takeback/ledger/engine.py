@@ -96,6 +96,9 @@ def _configure_sqlite(engine: AsyncEngine, synchronous: str, *, begin: str) -> N
         connection.isolation_level = None  # the driver begins nothing by itself; _begin does
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        if cursor.fetchone()[0] != "wal":
+            raise LedgerFailure("the ledger's file system does not do write-ahead logging")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA synchronous={synchronous}")
         cursor.close()

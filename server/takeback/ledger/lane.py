@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction
 
+from takeback.ledger.database import lost
 from takeback.ports import LedgerFailure
 
 T = TypeVar("T")
@@ -23,8 +24,6 @@ _DROP_SECONDS: Final = 5.0
 _ATTEMPTS: Final = 3
 _LOOKS: Final = 25
 _LOOK_PAUSE: Final = 0.2
-_AGAIN: Final = frozenset({"40001", "40P01"})
-"""PostgreSQL's words for: nothing was done, the same may well work now (serialization failure, deadlock)."""
 
 
 class Lane:
@@ -47,7 +46,7 @@ class Lane:
             try:
                 return await self._bounded(work)
             except DBAPIError as error:
-                if not _worth_another_try(error):
+                if not lost(error):
                     raise
         return await self._bounded(work)
 
@@ -129,7 +128,3 @@ class Lane:
             async with asyncio.timeout(_DROP_SECONDS):
                 await connection.invalidate()
                 await connection.close()
-
-
-def _worth_another_try(error: DBAPIError) -> bool:
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _AGAIN

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, case, func, select, text
+from sqlalchemy import Connection, RowMapping, Select, case, func, select, text
 
 from takeback.core.action import Action
 from takeback.core.vocabulary import RunStatus
 from takeback.ledger.leases import Grant
 from takeback.ledger.rows import action_from
-from takeback.ledger.schema import NOT_VOID, OCCUPIES, action_targets, actions, counters, runs
+from takeback.ledger.schema import NOT_VOID, action_targets, actions, counters, runs
 from takeback.ports import Approach, Standing
 
 _Key = tuple[str, str]
@@ -20,7 +20,7 @@ _Key = tuple[str, str]
 def standings(connection: Connection, approaches: Sequence[Approach], grants: Sequence[Grant]) -> list[Standing]:
     """What each approach may know; the order is that of the approaches."""
     earlier = _earlier(connection, approaches)
-    keyed = _by_client_key(connection, approaches)
+    keyed = _keyed(connection, approaches)
     occupants = _occupants(connection, approaches)
     counts = _counters(connection, approaches)
     statuses = _run_statuses(connection, approaches)
@@ -30,7 +30,7 @@ def standings(connection: Connection, approaches: Sequence[Approach], grants: Se
             refused_by=granted.refused_by,
             earlier=earlier.get((approach.tenant, approach.operation), (None, -1))[0],
             newest_generation=earlier.get((approach.tenant, approach.operation), (None, -1))[1],
-            by_client_key=keyed.get((approach.tenant, approach.operation)) if approach.client_key else None,
+            by_client_key=_by_client_key(approach, keyed) if approach.client_key else None,
             occupants=_others(approach, occupants),
             counters={name: counts.get((approach.tenant, name), 0) for name in approach.counters},
             run_status=statuses.get((approach.tenant, approach.run)),
@@ -62,27 +62,25 @@ def _action_or_none(row: RowMapping) -> Action | None:
     return None if row["id"] is None else action_from(row)
 
 
-def _by_client_key(connection: Connection, approaches: Sequence[Approach]) -> dict[_Key, Action]:
-    """By (tenant, operation): the action under the client's own key.
-
-    The operation is part of the question because the key alone is a client's word, and another principal's action
-    under the same word is none of this client's business.
-    """
+def _keyed(connection: Connection, approaches: Sequence[Approach]) -> list[Action]:
+    """The actions under any of the clients' own keys."""
     keyed = [approach for approach in approaches if approach.client_key]
     if not keyed:
-        return {}
-    statement = (
-        select(actions)
-        .where(
-            actions.c.tenant.in_(_tenants(keyed)),
-            actions.c.client_key.in_(_all(keyed, lambda approach: approach.client_key or "")),
-            actions.c.operation.in_(_all(keyed, _operation)),
-            text(NOT_VOID),
-        )
-        .order_by(actions.c.ord)
-    )
-    found = map(action_from, connection.execute(statement).mappings())
-    return {(action.tenant, action.operation): action for action in found}
+        return []
+    keys = _all(keyed, lambda approach: approach.client_key or "")
+    wanted = (actions.c.tenant.in_(_tenants(keyed)), actions.c.client_key.in_(keys), text(NOT_VOID))
+    return [action_from(row) for row in connection.execute(select(actions).where(*wanted)).mappings()]
+
+
+def _by_client_key(approach: Approach, keyed: Iterable[Action]) -> Action | None:
+    """The action under this client's own key. Another principal's under the same word is none of its business."""
+    for action in keyed:
+        if (action.tenant, action.client_key) != (approach.tenant, approach.client_key):
+            continue
+        same_principal = approach.principal is not None and action.principal == approach.principal
+        if same_principal or (approach.principal is None and action.operation == approach.operation):
+            return action
+    return None
 
 
 def _occupants(connection: Connection, approaches: Sequence[Approach]) -> list[tuple[str, Action]]:
@@ -92,10 +90,10 @@ def _occupants(connection: Connection, approaches: Sequence[Approach]) -> list[t
         return []
     statement: Select[Any] = (
         select(action_targets.c.lease_name, actions)
-        .join(action_targets, and_(action_targets.c.action == actions.c.id, action_targets.c.tenant == actions.c.tenant))
+        .join(action_targets, action_targets.c.action == actions.c.id)
         .where(
-            actions.c.tenant.in_(_tenants(named)),
-            text(OCCUPIES),
+            action_targets.c.tenant.in_(_tenants(named)),
+            text("occupied"),
             action_targets.c.lease_name.in_(sorted({name for approach in named for name in target_names(approach)})),
         )
         .order_by(actions.c.ord)

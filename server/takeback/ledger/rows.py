@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from takeback.core.action import Action, Event, Target
 from takeback.core.run import Approval, ApprovalStatus, Checkpoint, RecoveryItem, Run
-from takeback.core.states import Happening
+from takeback.core.states import OCCUPYING, Happening
 from takeback.core.vocabulary import ActionClass, Does, Effect, Origin, Risk, RunStatus, Status, Verified
 from takeback.ledger.columns import from_micros, to_micros
 from takeback.ports import AccessEntry
@@ -66,7 +66,7 @@ def folded(text: str) -> str:
 
 
 def target_rows(action: Action) -> list[Row]:
-    """One row for each target, in the action's order."""
+    """One row for each target, in the action's order. `occupied` repeats what the status says, for an index of its own."""
     return [
         {
             "action": action.id,
@@ -76,6 +76,7 @@ def target_rows(action: Action) -> list[Row]:
             "type": target.type,
             "id": target.id,
             "label": target.label,
+            "occupied": action.status in OCCUPYING,
         }
         for position, target in enumerate(action.targets)
     ]

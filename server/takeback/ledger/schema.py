@@ -131,7 +131,7 @@ _SUCCESSOR = f"origin = 'repeat' AND {NOT_VOID}"
 _CLIENT_KEY = f"client_key IS NOT NULL AND {NOT_VOID}"
 Index("uq_actions_successor", actions.c.tenant, actions.c.original, unique=True,
       sqlite_where=text(_SUCCESSOR), postgresql_where=text(_SUCCESSOR))  # fmt: skip
-Index("uq_actions_client_key", actions.c.tenant, actions.c.principal, actions.c.client_key, unique=True,
+Index("uq_actions_client_key", actions.c.tenant, actions.c.client_key, actions.c.principal, unique=True,
       sqlite_where=text(_CLIENT_KEY), postgresql_where=text(_CLIENT_KEY))  # fmt: skip
 
 action_targets: Final = Table(
@@ -144,8 +144,11 @@ action_targets: Final = Table(
     Column("type", FreeText, nullable=False),
     Column("id", FreeText, nullable=False),
     Column("label", FreeText),
+    Column("occupied", Boolean, nullable=False),
     Index("ix_action_targets_lease_name", "tenant", "lease_name"),
     Index("ix_action_targets_id", "tenant", "id"),
+    Index("ix_action_targets_occupied", "tenant", "lease_name", sqlite_where=text("occupied"),
+          postgresql_where=text("occupied")),
 )
 
 events: Final = Table(

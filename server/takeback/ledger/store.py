@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets as randomness
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from sqlalchemy import Connection, Select, insert, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -34,8 +35,6 @@ from takeback.ports import (
     Page,
     Standing,
 )
-
-T = TypeVar("T")
 
 _POLL_SECONDS: Final = 0.2
 _SECRET_BYTES: Final = 32
@@ -160,25 +159,19 @@ class SqlLedger:
 
     async def wait_for_change(self, tenant: str, action_id: str, version: int, timeout: float) -> None:  # noqa: ASYNC109 - the port says so
         """Return when the action has a higher version than `version`, or after `timeout` seconds at the latest."""
-        try:
-            async with asyncio.timeout(max(timeout, 0)):
-                await self._changed(tenant, action_id, version)
-        except TimeoutError:
-            return
-
-    async def _changed(self, tenant: str, action_id: str, version: int) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout
         # The signal is for this store's commits; another guard's show up in the database.
         with self._watch.on(action_id) as signal:
-            while True:
-                signal.clear()
-                row = await self._one_or_none(queries.version_of(tenant, action_id))
-                if row is not None and row["version"] > version:
-                    return
-                try:
-                    async with asyncio.timeout(_POLL_SECONDS):
+            while not await self._is_beyond(tenant, action_id, version) and (left := until - loop.time()) > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, _POLL_SECONDS)):
                         await signal.wait()
-                except TimeoutError:
-                    continue
+                signal.clear()
+
+    async def _is_beyond(self, tenant: str, action_id: str, version: int) -> bool:
+        row = await self._one_or_none(queries.version_of(tenant, action_id))
+        return row is not None and bool(row["version"] > version)
 
     # --- runs, approvals, the recovery queue ---
 

@@ -132,7 +132,12 @@ class Writer:
         return outcomes
 
     async def _write_loose(self, members: Sequence[Loose]) -> Sequence[Outcome]:
-        return await self._loose_lane.run(lambda connection: write_loose(connection, members))
+        try:
+            return await self._loose_lane.run(lambda connection: write_loose(connection, members))
+        except LedgerFailure:
+            raise
+        except Exception:
+            return await self._loose_lane.run(lambda connection: loose_one_by_one(connection, members))
 
     def _abandon(self) -> None:
         for _, future in [*self._durable.waiting, *self._loose.waiting]:
@@ -187,5 +192,15 @@ def write_loose(connection: Connection, members: Sequence[Loose]) -> list[Outcom
             outcomes[position] = standing
     for position, member in enumerate(members):
         if not isinstance(member, Approach | GiveBack):
-            outcomes[position] = member(connection)
+            outcomes[position] = changes.alone(connection, member)
     return outcomes
+
+
+def loose_one_by_one(connection: Connection, members: Sequence[Loose]) -> list[Outcome]:
+    """The same, each member in a savepoint of its own, so that only the culprit fails."""
+
+    def single(member: Loose) -> Outcome:
+        outcome = changes.alone(connection, lambda inner: write_loose(inner, [member]))
+        return outcome[0] if isinstance(outcome, list) else outcome
+
+    return [single(member) for member in members]

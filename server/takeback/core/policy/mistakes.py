@@ -1,0 +1,2 @@
+class PolicyMistakes(Exception):
+    pass

@@ -1,0 +1,1 @@
+"""The ledger: one behavioural suite, run against both databases."""

@@ -1,0 +1,1 @@
+"""Connectors to MCP servers: stdio processes, streamable HTTP and SSE, in both protocol eras."""

@@ -1,0 +1,73 @@
+"""One connection to an MCP server, whatever carries it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from takeback.core.jsontext import JSON
+from takeback.ports import Answered, ProgressSink
+
+METHOD_NOT_FOUND: Final = -32601
+MAX_MESSAGE: Final = 32 * 1024 * 1024
+"""Bytes that one message from an upstream may have."""
+
+
+async def refuse(method: str, params: JSON) -> dict[str, Any]:
+    """Answer a server's request when nobody bridges it: `ping` is answered, anything else is not known.
+
+    Raises:
+        Answered: the method is not `ping`.
+    """
+    if method == "ping":
+        return {}
+    raise Answered(METHOD_NOT_FOUND, "Method not found", {"method": method})
+
+
+def ignore(method: str, params: JSON) -> None:
+    """Do nothing with a notification."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Where what the server says on its own goes.
+
+    `notification` is called in the order of arrival and before the answers that came after it. `request` returns the
+    result for the server, or raises Answered.
+    """
+
+    notification: Callable[[str, JSON], None] = ignore
+    request: Callable[[str, JSON], Awaitable[dict[str, Any]]] = refuse
+
+
+class Channel(Protocol):
+    """A connection. `lost` is settled with the reason when it has ended and cannot come back."""
+
+    lost: asyncio.Future[str]
+
+    @property
+    def carries_headers(self) -> bool:
+        """Whether the `headers` of a request mean anything here."""
+
+    @property
+    def diagnosis(self) -> str:
+        """What is known of trouble on this connection (the last lines of stderr, for instance), or an empty text."""
+
+    async def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        *,
+        timeout: float | None,
+        progress: ProgressSink | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """As `takeback.ports.ToolClient.request`; without `timeout` it waits for as long as the connection lasts."""
+
+    async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
+        """Send a notification; one that cannot be sent is dropped."""
+
+    async def close(self) -> None:
+        """End the connection. Never raises; bounded in time."""

@@ -1,0 +1,329 @@
+"""A JSON-RPC 2.0 peer on lines of text, without any I/O of its own.
+
+Bytes that arrive are given to `feed`, lines to be sent go to `write`. The SDK's transports move each line through
+worker threads and validate it several times, which costs about a millisecond a call; this is the short way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from takeback.core.jsontext import JSON, MalformedJSON, dumps, loads
+from takeback.ports import Answered, NotSent, OutcomeUnknown, ProgressSink
+from takeback_tools.mcp.channel import MAX_MESSAGE, Hooks
+from takeback_tools.mcp.lines import Lines
+from takeback_tools.mcp.pump import Pump
+
+log = logging.getLogger(__name__)
+
+NOISE_KEPT: Final = 10
+NOISE_WIDTH: Final = 300
+SINK_GRACE: Final = 1.0
+"""Seconds that a progress listener may lag behind the answer."""
+
+MAX_ASKED: Final = 64
+"""Requests of the server that may be in progress at a time."""
+
+_INTERNAL_ERROR: Final = -32603
+_TOO_MANY: Final = -32000
+_ANSWER_HEAD: Final = re.compile(rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,18})\s*,')
+
+Outcome = asyncio.Future[dict[str, Any]]
+
+
+class Peer:
+    """Our end of one connection.
+
+    `write` takes a whole line and returns False when provably nothing of it was taken. `paused` is kept by whoever owns
+    the pipe (`pause`, `resume`): while it is set, new requests wait instead of filling the memory.
+    """
+
+    def __init__(self, write: Callable[[bytes], bool], hooks: Hooks, *, limit: int = MAX_MESSAGE) -> None:
+        self._write, self._hooks = write, hooks
+        self._loop = asyncio.get_running_loop()
+        self._lines = Lines(self._line, self._oversized, limit)
+        self._limit = limit
+        self._next_id = 0
+        self._pending: dict[int, Outcome] = {}
+        self._pumps: dict[int, Pump[Mapping[str, Any]]] = {}
+        self._asked: dict[str | int, asyncio.Task[None]] = {}
+        self._resumed: asyncio.Event | None = None
+        self.ended: str | None = None
+        self.noise: deque[str] = deque(maxlen=NOISE_KEPT)
+        self.noise_count = 0
+
+    # --- What we ask ---------------------------------------------------------------------------------------------
+
+    async def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        *,
+        timeout: float | None = None,
+        progress: ProgressSink | None = None,
+    ) -> dict[str, Any]:
+        """Send one request and return its `result` as it came. `timeout` is in seconds, from the send.
+
+        Raises:
+            NotSent, Answered, OutcomeUnknown: as their names say.
+        """
+        if self._resumed is not None:
+            await self._wait_writable(timeout)
+        if self.ended is not None:
+            raise NotSent(self.ended)
+        self._next_id = number = self._next_id + 1
+        line = _request_line(number, method, params, with_progress=progress is not None)
+        outcome: Outcome = self._loop.create_future()
+        self._pending[number] = outcome
+        if progress is not None:
+            self._pumps[number] = Pump(progress, f"progress of {method}")
+        if not self._write(line):
+            self._forget(number)
+            raise NotSent(self.ended or "the connection is closed")
+        return await self._outcome(number, outcome, method, timeout)
+
+    async def _outcome(self, number: int, outcome: Outcome, method: str, timeout: float | None) -> dict[str, Any]:
+        timer = None if timeout is None else self._loop.call_later(timeout, self._expire, number, method, timeout)
+        try:
+            result = await outcome
+            pump = self._pumps.get(number)
+            if pump is not None:
+                await pump.finish(SINK_GRACE)
+            return result
+        except asyncio.CancelledError:
+            if number in self._pending:
+                self._tell_cancelled(number, method, "the caller gave up")
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._forget(number)
+
+    def _expire(self, number: int, method: str, timeout: float) -> None:
+        outcome = self._pending.pop(number, None)
+        if outcome is None or outcome.done():
+            return
+        self._tell_cancelled(number, method, f"no answer within {timeout:g} s")
+        outcome.set_exception(OutcomeUnknown("timeout", f"no answer to {method} within {timeout:g} s"))
+
+    def _tell_cancelled(self, number: int, method: str, reason: str) -> None:
+        if method != "initialize":  # the one request that the protocol forbids to cancel
+            self.notify("notifications/cancelled", {"requestId": number, "reason": reason})
+
+    def _forget(self, number: int) -> None:
+        self._pending.pop(number, None)
+        if self._pumps:
+            pump = self._pumps.pop(number, None)
+            if pump is not None:
+                pump.stop()
+
+    def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
+        """Send a notification; one that cannot be sent is dropped."""
+        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+        if params is not None:
+            message["params"] = dict(params)
+        self._send(message)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if self.ended is None:
+            self._write(dumps(message) + b"\n")
+
+    # --- Backpressure --------------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """The pipe is full: new requests wait."""
+        if self._resumed is None:
+            self._resumed = asyncio.Event()
+
+    def resume(self) -> None:
+        """The pipe has room again."""
+        if self._resumed is not None:
+            self._resumed.set()
+            self._resumed = None
+
+    async def _wait_writable(self, timeout: float | None) -> None:
+        try:
+            async with asyncio.timeout(timeout):
+                while self._resumed is not None and self.ended is None:
+                    await self._resumed.wait()
+        except TimeoutError:
+            raise NotSent(f"the upstream has not read its input for {timeout:g} s") from None
+
+    # --- What arrives --------------------------------------------------------------------------------------------
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they arrive, in pieces of any size."""
+        self._lines.feed(data)
+
+    def lose(self, reason: str) -> None:
+        """The connection has ended: whatever was asked has an unknown outcome, and nothing more can be sent."""
+        if self.ended is not None:
+            return
+        self.ended = reason
+        self.resume()
+        waiting, self._pending = self._pending, {}
+        for outcome in waiting.values():
+            if not outcome.done():
+                outcome.set_exception(OutcomeUnknown("lost", reason))
+        for task in self._asked.values():
+            task.cancel()
+
+    def _line(self, line: bytes) -> None:
+        try:
+            message = loads(line)
+        except MalformedJSON:
+            if line.strip():
+                self._note(line)
+            return
+        if type(message) is dict:
+            self._message(message, line)
+        elif type(message) is list and message and all(type(one) is dict for one in message):
+            for one in message:  # a batch, which the revision of 2025-03-26 allows
+                self._message(one, line)
+        else:
+            self._note(line)
+
+    def _message(self, message: dict[str, Any], line: bytes) -> None:
+        method = message.get("method")
+        if method is None and "id" in message:
+            self._response(message, line)
+        elif type(method) is not str:
+            self._note(line)
+        elif "id" in message:
+            self._asked_for(message["id"], method, message.get("params"))
+        else:
+            self._notified(method, message.get("params"))
+
+    def _response(self, message: dict[str, Any], line: bytes) -> None:
+        given = message["id"]
+        number = int(given) if type(given) is str and given.isdecimal() and len(given) < 19 else given  # noqa: PLR2004
+        outcome = self._pending.pop(number, None) if type(number) is int else None
+        if outcome is None:
+            self._unmatched(given, line)
+        elif not outcome.done():
+            settle(outcome, message)
+
+    def _unmatched(self, given: JSON, line: bytes) -> None:
+        if type(given) is int and 0 < given <= self._next_id:
+            log.debug("a late answer to request %d is dropped", given)
+        else:
+            self._note(line)
+
+    def _notified(self, method: str, params: JSON) -> None:
+        if method == "notifications/progress":
+            if self._pumps and isinstance(params, dict):
+                pump = self._pumps.get(_token(params))
+                if pump is not None:
+                    pump.offer({key: value for key, value in params.items() if key != "progressToken"})
+        elif method == "notifications/cancelled":
+            asked = params.get("requestId") if isinstance(params, dict) else None
+            task = self._asked.get(asked) if isinstance(asked, str | int) else None
+            if task is not None:
+                task.cancel()
+        else:
+            self._hooks.notification(method, params)
+
+    def _asked_for(self, number: JSON, method: str, params: JSON) -> None:
+        if type(number) not in {int, str}:
+            log.debug("a request of the server with the id %r is dropped", number)
+        elif method == "ping":
+            self._send({"jsonrpc": "2.0", "id": number, "result": {}})
+        elif len(self._asked) >= MAX_ASKED:
+            self._send(_error(number, Answered(_TOO_MANY, "too many requests at a time")))
+        else:
+            task = self._loop.create_task(self._answer(number, method, params))
+            self._asked[number] = task
+            task.add_done_callback(lambda _: self._asked.pop(number, None))
+
+    async def _answer(self, number: str | int, method: str, params: JSON) -> None:
+        try:
+            result = await self._hooks.request(method, params)
+        except Answered as refusal:
+            self._send(_error(number, refusal))
+        except Exception:
+            log.exception("the server's request %s could not be answered", method)
+            self._send(_error(number, Answered(_INTERNAL_ERROR, "Internal error")))
+        else:
+            self._send({"jsonrpc": "2.0", "id": number, "result": result})
+
+    # --- What should not arrive ----------------------------------------------------------------------------------
+
+    def _note(self, line: bytes) -> None:
+        self.noise_count += 1
+        text = line[:NOISE_WIDTH].decode("utf-8", "replace").strip()
+        self.noise.append(text)
+        log.debug("not a JSON-RPC message: %s", text)
+
+    def _oversized(self, head: bytes) -> None:
+        """A line beyond the bound was skipped. If it was an answer, its request must not wait for the time-out."""
+        self._note(head)
+        found = _ANSWER_HEAD.match(head)
+        numbers = [int(found[1])] if found else list(self._pending) if len(self._pending) == 1 else []
+        for number in numbers:
+            outcome = self._pending.pop(number, None)
+            if outcome is not None and not outcome.done():
+                text = f"the answer is longer than {self._limit} bytes"
+                outcome.set_exception(OutcomeUnknown("malformed", text))
+
+
+def settle(outcome: Outcome, message: Mapping[str, Any]) -> None:
+    """Give a request its outcome from the response that came for it."""
+    result, error = message.get("result"), message.get("error")
+    if error is None and type(result) is dict:
+        outcome.set_result(result)
+    elif type(error) is dict and "result" not in message:
+        outcome.set_exception(_refusal(error))
+    else:
+        text = "the answer is not a JSON-RPC response: it has neither a result object nor an error"
+        outcome.set_exception(OutcomeUnknown("malformed", text))
+
+
+def _refusal(error: Mapping[str, Any]) -> Answered:
+    code, text = error.get("code"), error.get("message")
+    message = text if isinstance(text, str) else "the upstream gave no message"
+    if type(code) is int:
+        return Answered(code, message, error.get("data"))
+    return Answered(_INTERNAL_ERROR, message, dict(error))
+
+
+def _request_line(number: int, method: str, params: Mapping[str, Any] | None, *, with_progress: bool) -> bytes:
+    message: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
+    if params is not None:
+        message["params"] = _with_token(params, number) if with_progress else without_token(params)
+    elif with_progress:
+        message["params"] = {"_meta": {"progressToken": number}}
+    try:
+        return dumps(message) + b"\n"
+    except (TypeError, ValueError) as error:
+        raise NotSent(f"the request cannot be written as JSON: {error}") from None
+
+
+def _with_token(params: Mapping[str, Any], number: int) -> dict[str, Any]:
+    return {**params, "_meta": {**(params.get("_meta") or {}), "progressToken": number}}
+
+
+def without_token(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The params without a progress token of another hop, which could be taken for one of ours."""
+    meta = params.get("_meta")
+    if not isinstance(meta, Mapping) or "progressToken" not in meta:
+        return params if type(params) is dict else dict(params)
+    return {**params, "_meta": {key: value for key, value in meta.items() if key != "progressToken"}}
+
+
+def _token(params: Mapping[str, Any]) -> int:
+    token = params.get("progressToken")
+    if type(token) is int:
+        return token
+    return int(token) if isinstance(token, str) and token.isdecimal() and len(token) < 19 else -1  # noqa: PLR2004
+
+
+def _error(number: str | int, refusal: Answered) -> dict[str, Any]:
+    body: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
+    if refusal.data is not None:
+        body["data"] = refusal.data
+    return {"jsonrpc": "2.0", "id": number, "error": body}

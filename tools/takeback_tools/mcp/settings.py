@@ -1,0 +1,37 @@
+"""What a policy says about one upstream, as the connector needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class McpSettings:
+    """How to reach one MCP server. `command` goes with `stdio`, `url` with `http` and `sse`.
+
+    `env` is added to the guard's own environment. `headers` may hold secrets: they travel on each HTTP request and
+    are never shown. `timeout` (of a request that names none) and `start_timeout` are in seconds. `stateful` says that
+    the server keeps state between calls, which a restart loses. `capabilities` are what is declared to the server.
+    """
+
+    command: str | None = None
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str | None = None
+    url: str | None = None
+    transport: Literal["stdio", "http", "sse"] = "stdio"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 30.0
+    start_timeout: float = 30.0
+    stateful: bool = False
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must not be seen in messages or logs: those of `env` and `headers`, longest first."""
+        values = {value for given in (self.env, self.headers) for value in given.values() if len(value) >= _SECRET_LENGTH}
+        return tuple(sorted(values, key=len, reverse=True))
+
+
+_SECRET_LENGTH = 6

@@ -17,15 +17,16 @@ from pathlib import Path
 
 import anyio
 import uvicorn
-from desk import faults
-from desk.catalogue import OPERATIONS, Nature, Operation, perform
-from desk.errors import DeskError
-from desk.store import open_desk
 from mcp import types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
+
+from desk import faults
+from desk.catalogue import OPERATIONS, Nature, Operation, perform
+from desk.errors import DeskError
+from desk.store import open_desk
 
 logger = logging.getLogger("helpdesk")
 

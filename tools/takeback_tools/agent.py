@@ -115,7 +115,9 @@ class AgentTools:
                 answer = await self._use_cases.undo(
                     caller, what=arguments.get("what"), reason=arguments["reason"], confirm=arguments.get("confirm")
                 )
-                return _said(answer.text, error=not answer.ok)
+                facts = {"action": answer.action, "outcome": answer.outcome, "confirm": answer.confirm}
+                meta = {f"io.takeback/{name}": value for name, value in facts.items() if value is not None}
+                return {**_said(answer.text, error=not answer.ok), "_meta": meta}
             case _:
                 return await self._use_cases.repeat(caller, action=arguments["action"], reason=arguments["reason"])
 

@@ -33,9 +33,7 @@ def list_refunds(db: sqlite3.Connection, invoice_id: str | None = None, tenant: 
     return {"refunds": records.select(db, REFUND, invoice_id=invoice_id, tenant=tenant)}
 
 
-def issue_refund(
-    db: sqlite3.Connection, invoice_id: str, amount_cents: int, note: str | None = None
-) -> Record:
+def issue_refund(db: sqlite3.Connection, invoice_id: str, amount_cents: int, note: str | None = None) -> Record:
     """Pay back a part of what was paid. Each call pays anew, up to the sum that was paid."""
     with transaction(db):
         invoice = get_invoice(db, invoice_id)

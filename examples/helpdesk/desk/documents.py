@@ -25,9 +25,7 @@ def get_document(db: sqlite3.Connection, document_id: str) -> Record:
     return records.get(db, DOCUMENT, document_id)
 
 
-def search_documents(
-    db: sqlite3.Connection, text: str = "", tenant: str | None = None, limit: int = 20
-) -> Record:
+def search_documents(db: sqlite3.Connection, text: str = "", tenant: str | None = None, limit: int = 20) -> Record:
     """Documents by tenant and by a word in their title or body."""
     found = [
         document

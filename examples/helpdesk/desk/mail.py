@@ -34,9 +34,7 @@ def create_draft(db: sqlite3.Connection, ticket_id: str, body: str, draft_id: st
         return records.insert(db, DRAFT, draft)
 
 
-def update_draft(
-    db: sqlite3.Connection, draft_id: str, body: str, expected_version: int | None = None
-) -> Record:
+def update_draft(db: sqlite3.Connection, draft_id: str, body: str, expected_version: int | None = None) -> Record:
     """Replace the text of a draft."""
     return records.update(db, DRAFT, draft_id, {"body": body}, expected_version)
 

@@ -101,8 +101,7 @@ def get_at(db: sqlite3.Connection, kind: Kind, record_id: str, expected_version:
 
 def _next_id(db: sqlite3.Connection, kind: Kind) -> str:
     row = db.execute(
-        "INSERT INTO last_numbers VALUES (?, 1) "
-        "ON CONFLICT DO UPDATE SET number = number + 1 RETURNING number",
+        "INSERT INTO last_numbers VALUES (?, 1) ON CONFLICT DO UPDATE SET number = number + 1 RETURNING number",
         (kind.prefix,),
     ).fetchone()
     return f"{kind.prefix}-{row['number']}"
@@ -121,19 +120,14 @@ def _never_give_out(db: sqlite3.Connection, kind: Kind, record_id: str) -> None:
     if not match:
         raise Invalid(f"'{record_id}' is not a {kind.name} id; they look like {kind.prefix}-12")
     db.execute(
-        "INSERT INTO last_numbers VALUES (?, ?) "
-        "ON CONFLICT DO UPDATE SET number = max(number, excluded.number)",
+        "INSERT INTO last_numbers VALUES (?, ?) ON CONFLICT DO UPDATE SET number = max(number, excluded.number)",
         (kind.prefix, int(match[1])),
     )
 
 
 def _encoded(kind: Kind, values: Mapping[str, object]) -> dict[str, object]:
-    return {
-        column: json.dumps(value) if column in kind.encoded else value for column, value in values.items()
-    }
+    return {column: json.dumps(value) if column in kind.encoded else value for column, value in values.items()}
 
 
 def _decoded(kind: Kind, row: sqlite3.Row) -> Record:
-    return {
-        column: json.loads(value) if column in kind.encoded else value for column, value in dict(row).items()
-    }
+    return {column: json.loads(value) if column in kind.encoded else value for column, value in dict(row).items()}

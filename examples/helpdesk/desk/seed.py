@@ -127,7 +127,6 @@ def _remember_number(db: sqlite3.Connection, record_id: str) -> None:
     """Let new ids continue after the seeded ones."""
     if match := re.fullmatch(r"([A-Z]+)-(\d+)", record_id):
         db.execute(
-            "INSERT INTO last_numbers VALUES (?, ?) "
-            "ON CONFLICT DO UPDATE SET number = max(number, excluded.number)",
+            "INSERT INTO last_numbers VALUES (?, ?) ON CONFLICT DO UPDATE SET number = max(number, excluded.number)",
             (match[1], int(match[2])),
         )

@@ -64,7 +64,7 @@ def history(
         emit({"actions": [action_json(a) for a in page.actions], "cursor": page.cursor})
         return
     table(
-        ("action", "at (UTC)", "tool", "target", "fields", "status", "verified", "undo"),
+        ("action", "at (UTC)", "tool", "target", "changed", "status", "verified", "undo"),
         [_row(a) for a in page.actions],
         empty="No actions yet.",
     )
@@ -76,8 +76,8 @@ def _row(action: Action) -> tuple[str, ...]:
     undo = (action.outcome or {}).get("outcome") if action.status is Status.COMPENSATED else (action.forecast or {}).get("text", "")
     return (
         action.id,
-        f"{action.created_at:%m-%d %H:%M:%S}",
-        action.name + (f" ({action.origin.value} of {action.original})" if action.original else ""),
+        f"{action.created_at:%H:%M:%S}",
+        action.name.partition(".")[2] + (f" ({action.origin.value} of {action.original})" if action.original else ""),
         targets_of(action.targets),
         ", ".join(action.changed),
         action.status.value,

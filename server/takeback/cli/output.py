@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -14,7 +14,10 @@ from rich.text import Text
 
 from takeback.core.jsontext import JSON, dumps
 
-out = Console(soft_wrap=True, highlight=False)
+WIDTH: Final = 160
+"""Columns of output that goes to a file or a pipe, where nobody knows the width."""
+
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -39,8 +42,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) 
         out.print(empty, markup=False)
         return
     grid = Table(show_edge=False, pad_edge=False, header_style="bold")
-    for column in columns:
-        grid.add_column(column, overflow="fold")
+    for index, column in enumerate(columns):
+        grid.add_column(column, overflow="fold", no_wrap=index == 0)
     for row in rows:
         grid.add_row(*(plain(str(cell)) for cell in row))
     out.print(grid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -43,7 +44,7 @@ def play(
 
 async def _play(script: Scenario, scenario: Path, folder: Path) -> int:
     path = (scenario.parent / script.policy).resolve()
-    own = {"PLAY": str(folder), "SCENARIO": str(scenario.parent.resolve()), "TAKEBACK_STATE": str(folder)}
+    own = {"PLAY": str(folder), "SCENARIO": str(scenario.parent.resolve()), "TAKEBACK_STATE": str(folder), "PYTHON": sys.executable}
     env = own | {name: _expand(value, own) for name, value in script.env.items()}
     os.environ.update(env)
     try:
@@ -54,13 +55,14 @@ async def _play(script: Scenario, scenario: Path, folder: Path) -> int:
     out.rule(plain(script.title))
     if script.about:
         say(script.about)
-    count, failures = 0, ()
+    count, chapter, failures = 0, 0, ()
     try:
         async for step, told in player.play():
             count += 1
             if step.say:
+                chapter += 1
                 out.print()
-                out.print(plain(f"{count}. {step.say}"), style="bold")
+                out.print(plain(f"{chapter}. {step.say}"), style="bold")
             _tell(told.lines)
             failures = told.failures
     except (ToolFailure, ScenarioMistake, TimeoutError) as error:

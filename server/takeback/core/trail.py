@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from takeback.core.action import Action, Event
 from takeback.core.images import WHOLE, Image, field_value
@@ -19,6 +19,14 @@ from takeback.core.vocabulary import Does, Origin, Status, UndoOutcome, Verified
 from takeback.core.wording import shown, targets_of
 
 Source = Literal["observed", "reported", "recorded"]
+
+
+_NOT_RUN: Final = {
+    Status.DENIED: "denied",
+    Status.CANCELLED: "cancelled",
+    Status.AWAITING_APPROVAL: "not approved yet",
+    Status.APPROVED: "not sent yet",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +44,17 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything the trail is made from. `undos` are the compensations of the action, oldest first."""
+    """Everything the trail is made from.
+
+    `undos` are the compensations of the action, oldest first; `others` the other actions of its run that are none.
+    """
 
     action: Action
     events: Sequence[Event]
     before: Image | None = None
     after: Image | None = None
     undos: Sequence[Action] = ()
+    others: Sequence[Action] = ()
     approval: Approval | None = None
     ignore: tuple[str, ...] = ()
 
@@ -75,7 +87,9 @@ def _what(facts: Facts) -> list[Sentence]:
     if facts.before is not None and facts.after is not None:
         return _observed(facts, target)
     if action.status is Status.FAILED and not action.in_force:
-        return [Sentence("what", "reported", f"I called {tool} on {target}; it failed and changed nothing that is known.")]
+        return [
+            Sentence("what", "reported", f"I called {tool} on {target}; it failed and changed nothing that is known.")
+        ]
     done = {Does.SEND: "sent", Does.CREATE: "created", Does.DELETE: "deleted", Does.UPDATE: "called"}[action.does]
     object_ = f"{tool} on {target}" if done == "called" else f"something through {tool} for {target}"
     return [Sentence("what", "reported", f"I {done} {object_}; this was not read back.")]
@@ -106,26 +120,33 @@ def _observed(facts: Facts, target: str) -> list[Sentence]:
 
 
 def _why(facts: Facts) -> list[Sentence]:
-    return [
-        Sentence("why", "recorded", f"It was taken back by {undo.principal}, because: {undo.reason}.")
+    said = [
+        f"It was taken back by {undo.principal}, because: {undo.reason}."
         for undo in facts.undos
         if undo.origin is Origin.UNDO and undo.reason
     ]
+    return [Sentence("why", "recorded", text) for text in dict.fromkeys(said)]
 
 
 def _restored(facts: Facts) -> list[Sentence]:
-    found: list[Sentence] = []
-    for undo in facts.undos:
-        outcome = undo.outcome or {}
-        names = outcome.get("restored") or []
-        if undo.status is not Status.SUCCEEDED:
-            found.append(Sentence("restored", "recorded", f"The attempt to take it back ({undo.id}) is {undo.status.value}."))
-        elif names and facts.before is not None:
-            values = ", ".join(_restored_value(facts, name) for name in names)
-            found.append(Sentence("restored", "observed", f"I restored it: {values} (read back, {undo.id})."))
-        elif undo.outcome:
-            found.append(Sentence("restored", "recorded", f"A correction was made ({undo.id}): {outcome.get('text')}."))
-    return found
+    found = [_of_undo(facts, undo) for undo in facts.undos]
+    return [sentence for sentence in found if sentence is not None]
+
+
+def _of_undo(facts: Facts, undo: Action) -> Sentence | None:
+    """What one call of a compensation came to. A chain puts the target back once; its other calls are named as such."""
+    outcome = undo.outcome or {}
+    names = outcome.get("restored") or []
+    if undo.status is not Status.SUCCEEDED:
+        return Sentence("restored", "recorded", f"The attempt to take it back ({undo.id}) is {undo.status.value}.")
+    if names and facts.before is not None and (undo.changed or undo is facts.undos[0]):
+        values = ", ".join(_restored_value(facts, name) for name in names)
+        return Sentence("restored", "observed", f"I restored it: {values} (read back, {undo.id}).")
+    if names:
+        return Sentence("restored", "reported", f"Then I called {undo.name} ({undo.id}).")
+    if outcome:
+        return Sentence("restored", "recorded", f"A correction was made ({undo.id}): {outcome.get('text')}.")
+    return None
 
 
 def _restored_value(facts: Facts, name: str) -> str:
@@ -136,9 +157,18 @@ def _restored_value(facts: Facts, name: str) -> str:
 
 
 def _left_alone(facts: Facts) -> list[Sentence]:
-    if not facts.undos or not facts.action.fields:
-        return []
-    return [Sentence("left_alone", "recorded", f"Only {', '.join(facts.action.fields)} was touched; every other field was left alone.")]
+    texts = []
+    if facts.undos and facts.action.fields:
+        texts.append(f"Only {', '.join(facts.action.fields)} was touched; every other field was left alone.")
+    own = {(t.type, t.id) for t in facts.action.targets}
+    touched = {(t.type, t.id) for other in facts.others if other.in_force for t in other.targets}
+    spared: dict[str, str] = {}
+    for other in facts.others:
+        for target in other.targets:
+            if other.status in _NOT_RUN and (target.type, target.id) not in own | touched:
+                why = f"{other.name} was {_NOT_RUN[other.status]}, {other.id}"
+                spared.setdefault(target.id, f"{target.id} was left unchanged ({why}).")
+    return [Sentence("left_alone", "recorded", text) for text in [*texts, *spared.values()]]
 
 
 def _residue(facts: Facts) -> list[Sentence]:
@@ -165,5 +195,7 @@ def _review(facts: Facts) -> list[Sentence]:
 def _record(facts: Facts) -> list[Sentence]:
     action = facts.action
     count = len(facts.events)
-    text = f"The record: action {action.id} in run {action.run}, {count} events, {action.created_at:%Y-%m-%d %H:%M} UTC."
+    text = (
+        f"The record: action {action.id} in run {action.run}, {count} events, {action.created_at:%Y-%m-%d %H:%M} UTC."
+    )
     return [Sentence("record", "recorded", text)]

@@ -36,7 +36,7 @@ def shown(value: JSON) -> str:
 
 def targets_of(targets: Sequence[Target]) -> str:
     """The targets of an action, by id, with labels where known."""
-    return ", ".join(target.human for target in targets) or "no named target"
+    return ", ".join(dict.fromkeys(target.human for target in targets)) or "no named target"
 
 
 def changes(differing: Sequence[Difference], most: int = 4) -> str:
@@ -58,7 +58,9 @@ def announcement(action: Action, differing: Sequence[Difference]) -> str:
     what = changes(differing) or _without_images(action)
     verified = {Verified.YES: "", Verified.IMPOSSIBLE: " Not read back.", Verified.NOT_YET: " Not read back."}
     undo = (action.forecast or {}).get("text", "impossible")
-    return f"[takeback {action.id}] {target} {what}.{verified.get(action.verified, '')} Undo: {undo}.".replace("]  ", "] ")
+    return f"[takeback {action.id}] {target} {what}.{verified.get(action.verified, '')} Undo: {undo}.".replace(
+        "]  ", "] "
+    )
 
 
 def _without_images(action: Action) -> str:
@@ -83,14 +85,17 @@ def pending(action: Action, approval: Approval) -> str:
     """When a person must agree first."""
     return (
         f"Not executed: a person must agree first. Tell the user that approval {approval.id} waits for them "
-        f"(`takeback approve {approval.id}`, until {approval.expires_at:%H:%M} UTC); do not call again before they answer."
-        f" [takeback {action.id}]"
+        f"(`takeback approve {approval.id}`, until {approval.expires_at:%H:%M} UTC); do not call again "
+        f"before they answer. [takeback {action.id}]"
     )
 
 
 def denied(action: Action, why: str) -> str:
     """When a person, the policy or the clock said no."""
-    return f"Not executed: {why}. Nothing was changed. Do not call it again; ask the user how to go on. [takeback {action.id}]"
+    return (
+        f"Not executed: {why}. Nothing was changed. Do not call it again; ask the user how to go on. "
+        f"[takeback {action.id}]"
+    )
 
 
 def refused(why: str, next_step: str) -> str:
@@ -118,7 +123,10 @@ def in_doubt(action: Action, why: str) -> str:
 
 def in_progress(action: Action, seconds: int) -> str:
     """When an equal call is still under way."""
-    return f"[takeback {action.id}] In progress: the same call is still running. Nothing to mend; ask again after {seconds} s."
+    return (
+        f"[takeback {action.id}] In progress: the same call is still running. "
+        f"Nothing to mend; ask again after {seconds} s."
+    )
 
 
 def occupied(action: Action) -> str:

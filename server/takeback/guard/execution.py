@@ -23,6 +23,7 @@ from takeback.core.states import Happening
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Origin, RetryLayer, Verified
 from takeback.core.wording import announcement, mismatch
+from takeback.guard.probing import seen
 from takeback.guard.purposes import declared_fields, differing
 from takeback.guard.reading import readings, take_image
 from takeback.guard.recording import Fact, blob, first, next_fact
@@ -30,6 +31,9 @@ from takeback.guard.replies import Reply, own_result, own_word
 from takeback.guard.sending import Sent, idempotency_of, send, whole_call
 from takeback.guard.services import Services, Work
 from takeback.ports import Change, Lease, Standing
+
+CONTRADICTED: Final = "The tool reported an error, but reading back shows that it took effect: do not call again."
+REBUILT: Final = "The tool's own answer was lost; reading back shows that it took effect."
 
 PATIENCE: Final = 3
 """How often a target is read again while its upstream's `read_lag` lasts."""
@@ -154,6 +158,8 @@ async def conclude(services: Services, begun: Begun, sent: Sent) -> Reply:
     verification = begun.work.purpose.check(begun.work, begun.arguments, begun.before, after, data)
     if sent.answered is not None or (sent.result is not None and is_error(sent.result)):
         return await _tool_failed(services, begun, sent, after, verification)
+    if begun.work.origin is not Origin.UNDO:
+        verification = await seen(services, begun.work, begun.before, verification)
     return await succeeded(services, begun, sent.result, after, verification, attempts=sent.attempts)
 
 
@@ -223,7 +229,7 @@ async def _tool_failed(
         and bool(differences(before, after, ignore=begun.work.ignore))
     )
     if touched and verification.verified is Verified.YES:
-        return await succeeded(services, begun, sent.result, after, verification, attempts=sent.attempts, contradicted=True)
+        return await succeeded(services, begun, sent.result, after, verification, attempts=sent.attempts, remark=CONTRADICTED)
     text = str(sent.answered) if sent.answered is not None else text_of(sent.result or {})
     changes: dict[str, Any] = {
         "error": services.redacted({"layer": RetryLayer.MODEL.value, "message": text[:2000]}, begun.work.redact),
@@ -254,7 +260,7 @@ async def succeeded(
     verification: Verification,
     *,
     attempts: int = 1,
-    contradicted: bool = False,
+    remark: str = "",
     detail: str = "",
 ) -> Reply:
     """The effect is there, or reported: record what was read, the way back and the forecast; then answer."""
@@ -282,11 +288,11 @@ async def succeeded(
         Change(actions=_with_companions(work, fact), images=images, tenant=begun.action.tenant, leases=begun.leases, release=begun.leases)
     )
     services.watch.progress(work.caller.run)
-    return _answer(services, fact[1], result, changed, contradicted=contradicted)
+    return _answer(services, fact[1], result, changed, remark)
 
 
 def _answer(
-    services: Services, action: Action, result: Mapping[str, Any] | None, changed: tuple[Any, ...], *, contradicted: bool
+    services: Services, action: Action, result: Mapping[str, Any] | None, changed: tuple[Any, ...], remark: str
 ) -> Reply:
     if action.verified is Verified.MISMATCH:
         text = mismatch(action)
@@ -296,9 +302,9 @@ def _answer(
     line = announcement(action, changed)
     if result is None:
         return own_word(line, action, layer=RetryLayer.MODEL, error=False)
-    if contradicted:
-        line += " The tool reported an error, but reading back shows that it took effect: do not call again."
-    return own_result(result, action, line=line if services.policy.file.defaults.announce or contradicted else None)
+    if remark:
+        line += f" {remark}"
+    return own_result(result, action, line=line if services.policy.file.defaults.announce or remark else None)
 
 
 def _outcome_images(

@@ -52,9 +52,16 @@ async def facts_of(services: Services, action: Action) -> Facts:
         before=await stored(services, action.before),
         after=await stored(services, action.after),
         undos=tuple(a for a in undos if a.origin in {Origin.UNDO, Origin.REDO}),
+        others=await _others(services, action),
         approval=approval,
         ignore=rules[0] if rules else (),
     )
+
+
+async def _others(services: Services, action: Action) -> tuple[Action, ...]:
+    """What else the run did, the newest first, within a bound."""
+    page = await services.ledger.history(HistoryQuery(tenant=action.tenant, run=action.run, limit=200))
+    return tuple(a for a in page.actions if a.id != action.id and a.origin not in {Origin.UNDO, Origin.REDO})
 
 
 async def explain(services: Services, tenant: str, action_id: str) -> tuple[Sentence, ...]:

@@ -119,20 +119,27 @@ def resolve(rule: Rule, variables: Mapping[str, JSON], work: Work) -> JSON:
 
     An argument that cannot be resolved makes the whole compensation unusable, with the reason (`problem`).
     """
-    calls = _calls(rule)
-    if not calls:
+    declared = _calls(rule)
+    if not declared:
         return None
     base = {
         "policy": work.decision.policy_digest,
         "readings": [reading.document() for reading in work.readings],
-        "way": way(rule),
+        "way": way(rule, declared[0], variables),
         "corrects": not isinstance(rule.undo, tuple),
-        "options": calls[0].options if isinstance(calls[0], NamedUndo) else {},
+        "options": {},
     }
     try:
+        calls = [call for call in declared if _applies(call, variables)]
         steps = [_step(call, variables) for call in calls]
     except ExpressionError as error:
         return {**base, "steps": None, "problem": str(error)}
+    if not calls:
+        return {**base, "steps": None, "problem": "no undo call of the rule applies to what it did"}
+    base |= {
+        "way": way(rule, calls[0], variables),
+        "options": calls[0].options if isinstance(calls[0], NamedUndo) else {},
+    }
     marked = [name for step in steps for name, value in step.arguments.items() if is_redacted(value)]
     return {**base, "steps": [step.document() for step in steps], "unwritable": marked}
 
@@ -143,18 +150,35 @@ def _calls(rule: Rule) -> tuple[Any, ...]:
     return (rule.correct,) if rule.correct is not None else ()
 
 
-def way(rule: Rule) -> str:
-    """Which compensation takes the write back: the one that the rule names, else the one that fits what the write does."""
-    if isinstance(rule.undo, tuple) and rule.undo:
-        first = rule.undo[0]
-        if first.compensation:
-            return first.compensation
-        if rule.by:
-            return "adjust"
-        by_effect = {Does.CREATE: "remove", Does.DELETE: "recreate"}
-        default = "inverse" if rule.action_class is ActionClass.EXTERNAL_REVERSIBLE else "restore"
-        return by_effect.get(rule.effective_does, default)
-    return "correct"
+def _applies(call: Undo | NamedUndo, variables: Mapping[str, JSON]) -> bool:
+    when = getattr(call, "when", None)
+    return when is None or when.truth(variables)
+
+
+def way(rule: Rule, first: Undo | NamedUndo, variables: Mapping[str, JSON]) -> str:
+    """Which compensation takes the write back: the one that the call names, else the one that fits what the write did."""
+    if not isinstance(rule.undo, tuple):
+        return "correct"
+    if first.compensation:
+        return first.compensation
+    if rule.by:
+        return "adjust"
+    does = _did(rule, variables)
+    if does is Does.CREATE:
+        return "remove"
+    if does is Does.DELETE:
+        return "recreate"
+    return "inverse" if rule.action_class is ActionClass.EXTERNAL_REVERSIBLE else "restore"
+
+
+def _did(rule: Rule, variables: Mapping[str, JSON]) -> Does:
+    """What the write did, by its images: writing a file may create it."""
+    declared = rule.effective_does
+    if declared is Does.UPDATE and "before" in variables and "after" in variables:
+        appeared, vanished = variables["before"] is None, variables["after"] is None
+        if appeared is not vanished:
+            return Does.CREATE if appeared else Does.DELETE
+    return declared
 
 
 def _step(call: Undo | NamedUndo, variables: Mapping[str, JSON]) -> Step:

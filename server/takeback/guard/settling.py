@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from takeback.core.action import Action
-from takeback.core.expressions import ExpressionError
 from takeback.core.images import Image
 from takeback.core.jsontext import JSON, dumps
 from takeback.core.recovery import Diagnosis, Evidence, diagnose
@@ -18,8 +17,9 @@ from takeback.core.states import Happening
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import RetryLayer, Status, Verified
 from takeback.core.wording import in_doubt, took_effect
-from takeback.guard.execution import Begun, conclude, read_lag, run, succeeded
-from takeback.guard.reading import READ_TIMEOUT, take_image
+from takeback.guard.execution import REBUILT, Begun, conclude, read_lag, run, succeeded
+from takeback.guard.probing import probe
+from takeback.guard.reading import take_image
 from takeback.guard.recording import next_fact
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.sending import Sent, idempotency_of, whole_call
@@ -80,7 +80,7 @@ async def _look(services: Services, begun: Begun) -> tuple[Image | None, Verific
         current=current,
         verification=verification,
         ignore=work.ignore,
-        found=await _probe(services, work, begun.before),
+        found=await probe(services, work, begun.before),
         lands_within=lands_within(services, work),
         read_lag=timedelta(seconds=read_lag(services, work)),
     )
@@ -99,21 +99,6 @@ def lands_within(services: Services, work: Work) -> timedelta | None:
         return work.decision.rule.lands_within
     upstream = services.policy.file.upstream.get(work.entry.client.name)
     return upstream.lands_within if upstream else None
-
-
-async def _probe(services: Services, work: Work, before: Image | None) -> bool | None:
-    """The probe's answer; None where there is none, or it could not be asked."""
-    probe = work.decision.rule.probe if work.decision.rule is not None else None
-    entry = services.catalog.named(probe.tool) if probe is not None else None
-    if probe is None or entry is None:
-        return None
-    variables = {**work.variables, **({"before": before.variable()} if before is not None else {})}
-    try:
-        params = {"name": entry.definition.name, "arguments": probe.args.value(variables)}
-        result = await entry.client.request("tools/call", params, timeout=READ_TIMEOUT)
-        return None if is_error(result) else probe.found.truth({**variables, "result": record(result)})
-    except (ToolFailure, ExpressionError):
-        return None
 
 
 async def _wait(services: Services, until: datetime) -> bool:
@@ -141,7 +126,7 @@ async def _took_effect(
     if verification.verified is Verified.MISMATCH:
         verification = Verification(Verified.IMPOSSIBLE, "no_read")
     rebuilt = _rebuilt(begun.work, begun.before, current)
-    reply = await succeeded(services, begun, rebuilt, current, verification, detail=diagnosis.why)
+    reply = await succeeded(services, begun, rebuilt, current, verification, remark=REBUILT if rebuilt else "", detail=diagnosis.why)
     if rebuilt is not None or reply.action is None:
         return reply
     return own_word(took_effect(reply.action, current.variable() if current else None), reply.action, layer=RetryLayer.TOOL)

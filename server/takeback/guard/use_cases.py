@@ -190,7 +190,7 @@ def _conflict(plan: undoing.Plan) -> UndoAnswer:
 
 
 def _preview(plan: undoing.Plan, *, stale: bool) -> UndoAnswer:
-    steps = "; ".join(f"{step.tool}({', '.join(step.arguments)})" for step in plan.remedy.steps)
+    steps = "; ".join(f"{step.tool}({', '.join([*step.arguments, *step.late])})" for step in plan.remedy.steps)
     forecast = plan.action.forecast or Forecast(UndoOutcome.REFUSED, "impossible").document()
     kind = "correct" if plan.corrects else "undo"
     lead = "The state has changed since the preview. " if stale else ""

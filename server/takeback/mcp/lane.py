@@ -23,6 +23,9 @@ from takeback.ports import Caller
 
 log = logging.getLogger(__name__)
 
+GRACE: Final = 5.0
+"""Seconds that calls in flight get when the client has closed its end; a script may still read their answers."""
+
 _INVALID_PARAMS: Final = -32602
 
 
@@ -147,8 +150,13 @@ class CallLane:
         return progress
 
     async def close(self) -> None:
-        """The client has gone: stop waiting for calls. What was sent upstream goes on and is recorded."""
-        for task in list(self._calls.values()):
-            task.cancel()
+        """The client has closed its end: answer what is about to end, then stop waiting.
+
+        What was sent upstream goes on and is recorded in any case.
+        """
         if self._calls:
-            await asyncio.wait(list(self._calls.values()), timeout=5)
+            _, left = await asyncio.wait(list(self._calls.values()), timeout=GRACE)
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left, timeout=GRACE)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import uvicorn
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 
 MAX_BODY: Final = 32 * 1024 * 1024
 """Bytes that one HTTP request may have."""
+
+GRACE: Final = 3
+"""Seconds that open connections get when the server stops."""
 
 _PARSE_ERROR: Final = -32700
 
@@ -82,31 +86,41 @@ async def _refresh(server: McpServer) -> None:
 
 
 async def serve_http(server: McpServer, *, host: str, port: int, ready: Callable[[int], None]) -> None:
-    """Serve streamable HTTP under `/mcp` until cancelled or told to stop by a signal. `ready` gets the port."""
+    """Serve streamable HTTP under `/mcp` until cancelled. `ready` gets the port when it listens."""
     app = StrictJson(server.sdk.streamable_http_app(host=host, max_request_body_size=MAX_BODY))
     _relay_notifications(server, _nowhere)
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=10, lifespan="on")
-    uvicorn_server = uvicorn.Server(config)
-    async with _reporting(uvicorn_server, ready):
-        await uvicorn_server.serve()
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=GRACE, lifespan="on")
+    web = WebServer(config, ready)
+    serving = asyncio.create_task(web.serve())
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        web.should_exit = True
+        await serving
+        raise
 
 
 async def _nowhere(message: dict[str, Any]) -> None:
     """Over HTTP, notifications that belong to no request reach clients by subscription only."""
 
 
-@asynccontextmanager
-async def _reporting(server: uvicorn.Server, ready: Callable[[int], None]) -> AsyncIterator[None]:
-    async def report() -> None:
-        while not server.started:
-            await asyncio.sleep(0.01)
-        ready(server.servers[0].sockets[0].getsockname()[1])
+class WebServer(uvicorn.Server):
+    """uvicorn, which leaves signals to the command line and says when it listens."""
 
-    task = asyncio.create_task(report())
-    try:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[int], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's; then tells the port."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready(self.servers[0].sockets[0].getsockname()[1])
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Not uvicorn's: a signal must also finish what the guard has in flight."""
         yield
-    finally:
-        task.cancel()
 
 
 class StrictJson:

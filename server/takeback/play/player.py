@@ -81,7 +81,7 @@ class Player:
         await client.start()
         self.agent = client
 
-    async def _form(self, upstream: str, method: str, params: Any) -> dict[str, Any]:
+    async def _form(self, method: str, params: Any) -> dict[str, Any]:
         """The scripted person at the client's form."""
         if method != "elicitation/create":
             raise Answered(-32601, "Method not found")
@@ -121,9 +121,9 @@ class Player:
             result = await self.agent.request("tools/call", params, timeout=CALL_TIMEOUT)
         except ToolFailure as failure:
             result = {"isError": True, "content": [{"type": "text", "text": str(failure)}]}
+        self._save(call, result)
         if call.reply == "lost":
             return Told((shown, "wire    the reply is lost; the agent sees a time-out"))
-        self._save(call, result)
         lines = [shown, *(f"guard   {line}" for line in text_of(result).splitlines() if _telling(line))]
         return Told(tuple(lines), tuple(self._unmet(call.expect, result)))
 
@@ -132,6 +132,7 @@ class Player:
         if call.save is not None:
             self.saved[call.save] = str(meta.get(_META + "action", ""))
             self.saved[f"{call.save}_approval"] = str(meta.get(_META + "approval", ""))
+            self.saved[f"{call.save}_confirm"] = str(meta.get(_META + "confirm", ""))
 
     def _unmet(self, expect: Expect, result: Mapping[str, Any]) -> list[str]:
         text, meta = text_of(result), result.get("_meta") or {}
@@ -182,14 +183,15 @@ class Player:
         async with self._direct(upstream) as client:
             result = await client.request("tools/call", {"name": tool, "arguments": arguments}, timeout=CALL_TIMEOUT)
         data = record(result)
-        line = f"world   {look.tool}({_brief(arguments)}) -> {_brief(data)}"
+        seen = {name: _at(data, name) for name in look.see} if look.see else data
+        line = f"world   {look.tool}({_brief(arguments)}): {_brief(seen)}"
         if look.true is None:
             return Told((line,))
         try:
             held = Expression(filled(look.true, self.saved)).truth({"result": data})
         except ExpressionError as error:
             return Told((line,), (str(error),))
-        return Told((f"{line}   [{look.true}: {'yes' if held else 'NO'}]",), () if held else (f"not true of the world: {look.true}",))
+        return Told((line,), () if held else (f"not true of the world: {look.true}",))
 
     @asynccontextmanager
     async def _direct(self, upstream: str) -> AsyncIterator[ToolClient]:
@@ -223,6 +225,13 @@ def _telling(line: str) -> bool:
         return not isinstance(loads(line), dict | list)
     except ValueError:
         return bool(line.strip())
+
+
+def _at(value: JSON, path: str) -> JSON:
+    """What lies under a dotted path; null where nothing does."""
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _brief(value: JSON, most: int = 150) -> str:

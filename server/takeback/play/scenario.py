@@ -64,10 +64,14 @@ class PersonStep(_Table):
 
 
 class WorldStep(_Table):
-    """A look at the real system past the guard, through a connection of its own. `edit` is somebody else's change."""
+    """A look at the real system past the guard, through a connection of its own. `edit` is somebody else's change.
+
+    `see` names the fields to show (all otherwise); `true` is an expression over `result` that must hold.
+    """
 
     tool: str
     args: dict[str, Any] = {}
+    see: tuple[str, ...] = ()
     true: str | None = None
 
 

@@ -46,10 +46,8 @@ class Channel(Protocol):
     """A connection. `lost` is settled with the reason when it has ended and cannot come back."""
 
     lost: asyncio.Future[str]
-
-    @property
-    def carries_headers(self) -> bool:
-        """Whether the `headers` of a request mean anything here."""
+    version: str
+    """The protocol version that was agreed on; empty before. HTTP repeats it in a header."""
 
     @property
     def diagnosis(self) -> str:

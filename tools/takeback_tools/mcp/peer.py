@@ -14,9 +14,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from takeback.core.jsontext import JSON, MalformedJSON, dumps, loads
-from takeback.ports import Answered, NotSent, OutcomeUnknown, ProgressSink
+from takeback.ports import NotSent, OutcomeUnknown, ProgressSink, ToolFailure
+from takeback_tools.mcp.asked import Asked
 from takeback_tools.mcp.channel import MAX_MESSAGE, Hooks
-from takeback_tools.mcp.lines import Lines
+from takeback.core.lines import Lines
+from takeback_tools.mcp.messages import number_of, settled, tokened
 from takeback_tools.mcp.pump import Pump
 
 log = logging.getLogger(__name__)
@@ -26,11 +28,6 @@ NOISE_WIDTH: Final = 300
 SINK_GRACE: Final = 1.0
 """Seconds that a progress listener may lag behind the answer."""
 
-MAX_ASKED: Final = 64
-"""Requests of the server that may be in progress at a time."""
-
-_INTERNAL_ERROR: Final = -32603
-_TOO_MANY: Final = -32000
 _ANSWER_HEAD: Final = re.compile(rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,18})\s*,')
 
 Outcome = asyncio.Future[dict[str, Any]]
@@ -51,7 +48,7 @@ class Peer:
         self._next_id = 0
         self._pending: dict[int, Outcome] = {}
         self._pumps: dict[int, Pump[Mapping[str, Any]]] = {}
-        self._asked: dict[str | int, asyncio.Task[None]] = {}
+        self._asked = Asked(hooks, self._reply)
         self._resumed: asyncio.Event | None = None
         self.ended: str | None = None
         self.noise: deque[str] = deque(maxlen=NOISE_KEPT)
@@ -129,7 +126,7 @@ class Peer:
             message["params"] = dict(params)
         self._send(message)
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, message: Mapping[str, Any]) -> None:
         if self.ended is None:
             self._write(dumps(message) + b"\n")
 
@@ -170,8 +167,14 @@ class Peer:
         for outcome in waiting.values():
             if not outcome.done():
                 outcome.set_exception(OutcomeUnknown("lost", reason))
-        for task in self._asked.values():
-            task.cancel()
+        self._asked.close()
+
+    def fail(self, line: bytes, failure: ToolFailure) -> None:
+        """A line that was taken for sending did not get there, or was refused: its request has this for an outcome."""
+        number = number_of(loads(line).get("id"))
+        outcome = self._pending.pop(number, None) if number is not None else None
+        if outcome is not None and not outcome.done():
+            outcome.set_exception(failure)
 
     def _line(self, line: bytes) -> None:
         try:
@@ -195,14 +198,14 @@ class Peer:
         elif type(method) is not str:
             self._note(line)
         elif "id" in message:
-            self._asked_for(message["id"], method, message.get("params"))
+            self._asked.take(message["id"], method, message.get("params"))
         else:
             self._notified(method, message.get("params"))
 
     def _response(self, message: dict[str, Any], line: bytes) -> None:
         given = message["id"]
-        number = int(given) if type(given) is str and given.isdecimal() and len(given) < 19 else given  # noqa: PLR2004
-        outcome = self._pending.pop(number, None) if type(number) is int else None
+        number = number_of(given)
+        outcome = self._pending.pop(number, None) if number is not None else None
         if outcome is None:
             self._unmatched(given, line)
         elif not outcome.done():
@@ -217,39 +220,16 @@ class Peer:
     def _notified(self, method: str, params: JSON) -> None:
         if method == "notifications/progress":
             if self._pumps and isinstance(params, dict):
-                pump = self._pumps.get(_token(params))
+                pump = self._pumps.get(number_of(params.get("progressToken")) or 0)
                 if pump is not None:
                     pump.offer({key: value for key, value in params.items() if key != "progressToken"})
         elif method == "notifications/cancelled":
-            asked = params.get("requestId") if isinstance(params, dict) else None
-            task = self._asked.get(asked) if isinstance(asked, str | int) else None
-            if task is not None:
-                task.cancel()
+            self._asked.cancel(params)
         else:
             self._hooks.notification(method, params)
 
-    def _asked_for(self, number: JSON, method: str, params: JSON) -> None:
-        if type(number) not in {int, str}:
-            log.debug("a request of the server with the id %r is dropped", number)
-        elif method == "ping":
-            self._send({"jsonrpc": "2.0", "id": number, "result": {}})
-        elif len(self._asked) >= MAX_ASKED:
-            self._send(_error(number, Answered(_TOO_MANY, "too many requests at a time")))
-        else:
-            task = self._loop.create_task(self._answer(number, method, params))
-            self._asked[number] = task
-            task.add_done_callback(lambda _: self._asked.pop(number, None))
-
-    async def _answer(self, number: str | int, method: str, params: JSON) -> None:
-        try:
-            result = await self._hooks.request(method, params)
-        except Answered as refusal:
-            self._send(_error(number, refusal))
-        except Exception:
-            log.exception("the server's request %s could not be answered", method)
-            self._send(_error(number, Answered(_INTERNAL_ERROR, "Internal error")))
-        else:
-            self._send({"jsonrpc": "2.0", "id": number, "result": result})
+    async def _reply(self, message: Mapping[str, Any]) -> None:
+        self._send(message)
 
     # --- What should not arrive ----------------------------------------------------------------------------------
 
@@ -273,57 +253,18 @@ class Peer:
 
 def settle(outcome: Outcome, message: Mapping[str, Any]) -> None:
     """Give a request its outcome from the response that came for it."""
-    result, error = message.get("result"), message.get("error")
-    if error is None and type(result) is dict:
-        outcome.set_result(result)
-    elif type(error) is dict and "result" not in message:
-        outcome.set_exception(_refusal(error))
-    else:
-        text = "the answer is not a JSON-RPC response: it has neither a result object nor an error"
-        outcome.set_exception(OutcomeUnknown("malformed", text))
-
-
-def _refusal(error: Mapping[str, Any]) -> Answered:
-    code, text = error.get("code"), error.get("message")
-    message = text if isinstance(text, str) else "the upstream gave no message"
-    if type(code) is int:
-        return Answered(code, message, error.get("data"))
-    return Answered(_INTERNAL_ERROR, message, dict(error))
+    try:
+        outcome.set_result(settled(message))
+    except ToolFailure as failure:
+        outcome.set_exception(failure)
 
 
 def _request_line(number: int, method: str, params: Mapping[str, Any] | None, *, with_progress: bool) -> bytes:
     message: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
-    if params is not None:
-        message["params"] = _with_token(params, number) if with_progress else without_token(params)
-    elif with_progress:
-        message["params"] = {"_meta": {"progressToken": number}}
+    sent = tokened(params, number if with_progress else None)
+    if sent is not None:
+        message["params"] = sent
     try:
         return dumps(message) + b"\n"
     except (TypeError, ValueError) as error:
         raise NotSent(f"the request cannot be written as JSON: {error}") from None
-
-
-def _with_token(params: Mapping[str, Any], number: int) -> dict[str, Any]:
-    return {**params, "_meta": {**(params.get("_meta") or {}), "progressToken": number}}
-
-
-def without_token(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The params without a progress token of another hop, which could be taken for one of ours."""
-    meta = params.get("_meta")
-    if not isinstance(meta, Mapping) or "progressToken" not in meta:
-        return params if type(params) is dict else dict(params)
-    return {**params, "_meta": {key: value for key, value in meta.items() if key != "progressToken"}}
-
-
-def _token(params: Mapping[str, Any]) -> int:
-    token = params.get("progressToken")
-    if type(token) is int:
-        return token
-    return int(token) if isinstance(token, str) and token.isdecimal() and len(token) < 19 else -1  # noqa: PLR2004
-
-
-def _error(number: str | int, refusal: Answered) -> dict[str, Any]:
-    body: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
-    if refusal.data is not None:
-        body["data"] = refusal.data
-    return {"jsonrpc": "2.0", "id": number, "error": body}

@@ -1,0 +1,38 @@
+"""The probe: a search that tells whether a call that leaves no readable target behind took effect."""
+
+from __future__ import annotations
+
+from takeback.core.expressions import ExpressionError
+from takeback.core.images import Image
+from takeback.core.results import is_error, record
+from takeback.core.verification import Verification
+from takeback.core.vocabulary import Verified
+from takeback.guard.reading import READ_TIMEOUT
+from takeback.guard.services import Services, Work
+from takeback.ports import ToolFailure
+
+
+async def probe(services: Services, work: Work, before: Image | None) -> bool | None:
+    """The probe's answer; None where there is none, or it could not be asked."""
+    search = work.decision.rule.probe if work.decision.rule is not None else None
+    entry = services.catalog.named(search.tool) if search is not None else None
+    if search is None or entry is None:
+        return None
+    variables = {**work.variables, **({"before": before.variable()} if before is not None else {})}
+    try:
+        params = {"name": entry.definition.name, "arguments": search.args.value(variables)}
+        result = await entry.client.request("tools/call", params, timeout=READ_TIMEOUT)
+        return None if is_error(result) else search.found.truth({**variables, "result": record(result)})
+    except (ToolFailure, ExpressionError):
+        return None
+
+
+async def seen(services: Services, work: Work, before: Image | None, verification: Verification) -> Verification:
+    """What nothing could be read of is looked for: a probe that finds it is as good as reading back.
+
+    One that does not find it proves nothing (lists lag and are cut), so it never makes things worse.
+    """
+    if verification.verified is not Verified.IMPOSSIBLE or verification.reason not in {"no_read", "nothing_named"}:
+        return verification
+    found = await probe(services, work, before)
+    return Verification(Verified.YES) if found else verification

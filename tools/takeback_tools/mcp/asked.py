@@ -1,0 +1,66 @@
+"""Requests that a server makes of us: answered one by one, bounded in number, cancelled when it takes one back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from takeback.core.jsontext import JSON
+from takeback.ports import Answered
+from takeback_tools.mcp.channel import Hooks
+from takeback_tools.mcp.messages import INTERNAL_ERROR, error_message
+
+log = logging.getLogger(__name__)
+
+MAX_ASKED: Final = 64
+"""Requests of the server that may be in progress at a time."""
+
+_TOO_MANY: Final = -32000
+
+
+class Asked:
+    """Runs each request through the hooks in a task of its own and sends what comes of it."""
+
+    def __init__(self, hooks: Hooks, send: Callable[[Mapping[str, Any]], Awaitable[None]]) -> None:
+        self._hooks, self._send = hooks, send
+        self._tasks: dict[str | int, asyncio.Task[None]] = {}
+
+    def take(self, number: JSON, method: str, params: JSON) -> None:
+        """Begin to answer. Returns at once."""
+        if not isinstance(number, int | str) or isinstance(number, bool):
+            log.debug("a request of the server with the id %r is dropped", number)
+            return
+        task = asyncio.get_running_loop().create_task(self._answer(number, method, params))
+        self._tasks[number] = task
+        task.add_done_callback(lambda _: self._tasks.pop(number, None))
+
+    async def _answer(self, number: str | int, method: str, params: JSON) -> None:
+        try:
+            answer = {"jsonrpc": "2.0", "id": number, "result": await self._result(method, params)}
+        except Answered as refusal:
+            answer = error_message(number, refusal)
+        except Exception:
+            log.exception("the server's request %s could not be answered", method)
+            answer = error_message(number, Answered(INTERNAL_ERROR, "Internal error"))
+        await self._send(answer)
+
+    async def _result(self, method: str, params: JSON) -> dict[str, Any]:
+        if method == "ping":
+            return {}
+        if len(self._tasks) > MAX_ASKED:
+            raise Answered(_TOO_MANY, "too many requests at a time")
+        return await self._hooks.request(method, params)
+
+    def cancel(self, params: JSON) -> None:
+        """The server took a request back (`notifications/cancelled`)."""
+        wanted = params.get("requestId") if isinstance(params, dict) else None
+        task = self._tasks.get(wanted) if isinstance(wanted, str | int) else None
+        if task is not None:
+            task.cancel()
+
+    def close(self) -> None:
+        """Nobody is there any more to be answered."""
+        for task in list(self._tasks.values()):
+            task.cancel()

@@ -1,0 +1,260 @@
+"""The connector to one MCP server: starts it, supervises it, and carries requests to it, whatever its transport."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
+
+from takeback.core.jsontext import JSON
+from takeback.ports import Answered, NotificationSink, NotSent, OutcomeUnknown, ProgressSink, ToolDefinition, ToolFailure
+from takeback_tools.mcp.channel import METHOD_NOT_FOUND, Channel, Hooks, refuse
+from takeback_tools.mcp.http import HttpChannel
+from takeback_tools.mcp.process import launch
+from takeback_tools.mcp.pump import Pump
+from takeback_tools.mcp.session import Session, agree
+from takeback_tools.mcp.settings import McpSettings
+from takeback_tools.mcp.sse import SseChannel
+
+log = logging.getLogger(__name__)
+
+PAGES: Final = 1000
+"""Pages that a list may have; one that goes on gives the same cursor for ever."""
+
+HOLD_OFF: Final = (0.5, 30.0)
+"""Seconds after a failed start before the next attempt: first, and at most (doubled each time)."""
+
+REDACTED: Final = "[secret]"
+
+RequestHandler = Callable[[str, JSON], Awaitable[dict[str, Any]]]
+
+
+class McpConnector:
+    """One upstream of the policy. A connection that ended is made anew by the next request, never in the middle of one."""
+
+    def __init__(self, name: str, settings: McpSettings) -> None:
+        self.name, self._settings = name, settings
+        self._session: Session | None = None
+        self._starting: asyncio.Task[Session] | None = None
+        self._tools: tuple[ToolDefinition, ...] | None = None
+        self._param_headers: dict[str, Mapping[tuple[str, ...], str]] = {}
+        self._sinks: list[NotificationSink] = []
+        self._handler: RequestHandler = refuse
+        self._told: Pump[tuple[str, JSON]] | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._failures, self._not_before = 0, 0.0
+        self._last_failure = ""
+        self._closed = False
+        self._changes = 0
+        self._secrets = settings.secrets()
+
+    @property
+    def capabilities(self) -> Mapping[str, Any]:
+        """As `ToolClient.capabilities`."""
+        return self._session.capabilities if self._session is not None else {}
+
+    @property
+    def instructions(self) -> str | None:
+        """As `ToolClient.instructions`."""
+        return self._session.instructions if self._session is not None else None
+
+    def on_notification(self, sink: NotificationSink) -> None:
+        """As `ToolClient.on_notification`."""
+        self._sinks.append(sink)
+
+    def on_request(self, handler: RequestHandler) -> None:
+        """Who answers what the server asks (elicitation, sampling, roots) from now on. Raises Answered to refuse."""
+        self._handler = handler
+
+    # --- The connection ------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """As `ToolClient.start`."""
+        await self._connected()
+
+    async def _connected(self) -> Session:
+        session = self._session
+        if session is not None and not session.channel.lost.done():
+            return session
+        if self._closed:
+            raise NotSent(f"upstream {self.name} was stopped")
+        if self._starting is None:
+            self._starting = asyncio.get_running_loop().create_task(self._begin())
+            self._starting.add_done_callback(self._started)
+        return await asyncio.shield(self._starting)
+
+    def _started(self, task: asyncio.Task[Session]) -> None:
+        self._starting = None
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; nobody may be left to
+
+    async def _begin(self) -> Session:
+        loop = asyncio.get_running_loop()
+        if self._session is not None:
+            log.warning("%s; it is started again", self._session.channel.lost.result())
+            await self._drop()
+        if loop.time() < self._not_before:
+            raise NotSent(f"{self._last_failure} (next attempt in {self._not_before - loop.time():.1f} s)")
+        try:
+            self._session = session = await self._open()
+        except ToolFailure as failure:
+            first, longest = HOLD_OFF
+            self._not_before = loop.time() + min(first * 2**self._failures, longest)
+            self._failures += 1
+            self._last_failure = self._clean(f"upstream {self.name} does not start: {failure}")
+            raise NotSent(self._last_failure) from None
+        self._failures, self._tools = 0, None
+        if session.stateless:
+            self._listening = loop.create_task(self._listen(session))
+        return session
+
+    async def _open(self) -> Session:
+        channel = await self._channel()
+        try:
+            return await agree(channel, self._settings.capabilities, self._settings.start_timeout)
+        except ToolFailure as failure:
+            await channel.close()
+            if channel.diagnosis:
+                raise NotSent(f"{failure}; {channel.diagnosis}") from None
+            raise
+        except BaseException:
+            await channel.close()
+            raise
+
+    async def _channel(self) -> Channel:
+        hooks = Hooks(notification=self._tell, request=lambda method, params: self._handler(method, params))
+        settings = self._settings
+        if settings.transport == "stdio":
+            return await launch(self.name, settings, hooks)
+        if settings.transport == "sse":
+            channel = SseChannel(self.name, settings, hooks)
+            await channel.open(settings.start_timeout)
+            return channel
+        return HttpChannel(self.name, settings, hooks)
+
+    async def _listen(self, session: Session) -> None:
+        """The stateless era's way to hear that a list changed. A server that cannot is not asked again."""
+        wanted = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
+        wait, longest = HOLD_OFF
+        while not session.channel.lost.done():
+            try:
+                await session.request("subscriptions/listen", {"notifications": wanted}, timeout=None)
+                wait = HOLD_OFF[0]
+            except Answered:
+                return
+            except ToolFailure:
+                wait = min(wait * 2, longest)
+            await asyncio.sleep(wait)
+
+    async def _drop(self) -> None:
+        session, self._session, self._tools = self._session, None, None
+        if self._listening is not None:
+            self._listening.cancel()
+            self._listening = None
+        if session is not None:
+            await session.channel.close()
+
+    async def close(self) -> None:
+        """As `ToolClient.close`."""
+        self._closed = True
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.wait({self._starting}, timeout=5.0)
+        await self._drop()
+        if self._told is not None:
+            self._told.stop()
+
+    # --- Requests ------------------------------------------------------------------------------------------------
+
+    async def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        *,
+        timeout: float | None = None,
+        progress: ProgressSink | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """As `ToolClient.request`."""
+        session = await self._connected()
+        if session.stateless and method == "tools/call" and params is not None:
+            headers = {**self._mirrored(params), **(headers or {})}
+        bound = timeout if timeout is not None else self._settings.timeout
+        try:
+            return await session.request(method, params, timeout=bound, progress=progress, headers=headers)
+        except Answered:
+            raise
+        except OutcomeUnknown as failure:
+            diagnosis = session.channel.diagnosis if failure.kind == "lost" else ""
+            raise OutcomeUnknown(failure.kind, self._clean(_joined(str(failure), diagnosis))) from None
+        except NotSent as failure:
+            raise NotSent(self._clean(_joined(str(failure), session.channel.diagnosis))) from None
+
+    def _mirrored(self, params: Mapping[str, Any]) -> dict[str, str]:
+        """The `Mcp-Param-*` headers that the tool's schema asks for."""
+        wanted = self._param_headers.get(str(params.get("name")))
+        return mcp_param_headers(wanted, params.get("arguments") or {}) if wanted else {}
+
+    def _clean(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, REDACTED)
+        return text
+
+    # --- Tools ---------------------------------------------------------------------------------------------------
+
+    async def tools(self) -> Sequence[ToolDefinition]:
+        """As `ToolClient.tools`."""
+        await self._connected()
+        if self._tools is None:
+            changes = self._changes
+            definitions = tuple(ToolDefinition(self.name, tool["name"], tool) for tool in await self._listed())
+            self._param_headers = {d.name: x_mcp_header_map(d.input_schema) for d in definitions}
+            if changes != self._changes:
+                return definitions  # changed while it was read: the next one asks again
+            self._tools = definitions
+        return self._tools
+
+    async def _listed(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        cursor: object = None
+        for _ in range(PAGES):
+            try:
+                page = await self.request("tools/list", {"cursor": cursor} if cursor is not None else None)
+            except Answered as refusal:
+                if refusal.code == METHOD_NOT_FOUND and "tools" not in self.capabilities:
+                    return []
+                raise
+            tools = page.get("tools")
+            if not isinstance(tools, list) or not all(isinstance(t, dict) and isinstance(t.get("name"), str) for t in tools):
+                raise OutcomeUnknown("malformed", f"upstream {self.name} gave a list of tools that is none")
+            found += tools
+            cursor = page.get("nextCursor")
+            if cursor is None:
+                return found
+        raise OutcomeUnknown("malformed", f"the tool list of upstream {self.name} does not end")
+
+    # --- What the server says on its own -------------------------------------------------------------------------
+
+    def _tell(self, method: str, params: JSON) -> None:
+        if method == "notifications/tools/list_changed":
+            self._tools = None
+            self._changes += 1
+        if self._told is None:
+            self._told = Pump(self._deliver, f"notifications of {self.name}")
+        self._told.offer((method, params))
+
+    async def _deliver(self, told: tuple[str, JSON]) -> None:
+        for sink in self._sinks:
+            await sink(self.name, *told)
+
+
+def _joined(text: str, more: str) -> str:
+    return f"{text}; {more}" if more else text
+
+
+def connect(name: str, settings: McpSettings) -> McpConnector:
+    """A connector that is not started yet."""
+    return McpConnector(name, settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final, Literal
 
@@ -33,8 +33,8 @@ class Decision:
     risk: Risk
     targets: tuple[Target, ...] = ()
     late_targets: tuple[TargetSpec, ...] = ()
-    limits: Limits = Limits()
-    retry: Retry = Retry()
+    limits: Limits = field(default_factory=Limits)
+    retry: Retry = field(default_factory=Retry)
     timeout: timedelta = timedelta(seconds=30)
 
 
@@ -104,7 +104,7 @@ def target_variables(targets: tuple[Target, ...]) -> dict[str, JSON]:
 
 
 def canonical_id(spec: TargetSpec, value: JSON) -> str:
-    """One spelling for an id: as it is, trimmed, lower case, as a normalised path, or by the rule's expression over `id`."""
+    """One spelling for an id: as it is, trimmed, lower case, a normalised path, or the rule's expression over `id`."""
     text = value if isinstance(value, str) else str(value)
     if isinstance(spec.canonical, Expression):
         return str(spec.canonical.value({"id": text}))

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from takeback.core.jsontext import dumps
 
-_READS: Final = re.compile(r"^(get|list|search|find|read|fetch|show|describe|query|lookup|count|status|view|open_nodes|directory_tree|diff|log)(_|$|[A-Z])")
+_READS: Final = re.compile(
+    r"^(get|list|search|find|read|fetch|show|describe|query|lookup|count|status|view|open_nodes|directory_tree|diff|log)(_|$|[A-Z])"
+)
 _WRITES: Final = re.compile(
     r"\b(creates?|writes?|updates?|deletes?|removes?|sends?|sets?|adds?|moves?|renames?|executes?|runs?|posts?|marks?|"
     r"overwrites?|modif(?:y|ies)|edits?|commits?|charges?|resets?)\b",

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from takeback.core.expressions import Template
 from takeback.core.policy.values import Args, Duration, Expr
 from takeback.core.vocabulary import ActionClass, Does, Effect, Risk
 
@@ -22,7 +23,7 @@ class _Table(BaseModel):
 class Retry(_Table):
     """How the guard itself retries what is transient: `attempts` in all, exponential from `backoff` up to `max`."""
 
-    attempts: int = Field(3, ge=1, le=20)
+    attempts: int = Field(default=3, ge=1, le=20)
     backoff: Duration = timedelta(milliseconds=500)
     max: Duration = timedelta(seconds=10)
 
@@ -30,12 +31,12 @@ class Retry(_Table):
 class Limits(_Table):
     """Bounds on the blast radius. `same_call`: equal calls in a row without progress before a loop is stopped."""
 
-    writes_per_run: int = Field(200, ge=0)
-    deletes_per_run: int = Field(20, ge=0)
-    writes_per_principal: int | None = Field(None, ge=0, description="a day")
-    deletes_per_principal: int | None = Field(None, ge=0, description="a day")
-    calls_per_tool: int | None = Field(None, ge=0, description="writes of one tool in one run")
-    same_call: int = Field(5, ge=1)
+    writes_per_run: int = Field(default=200, ge=0)
+    deletes_per_run: int = Field(default=20, ge=0)
+    writes_per_principal: int | None = Field(default=None, ge=0, description="a day")
+    deletes_per_principal: int | None = Field(default=None, ge=0, description="a day")
+    calls_per_tool: int | None = Field(default=None, ge=0, description="writes of one tool in one run")
+    same_call: int = Field(default=5, ge=1)
 
 
 class LedgerTable(_Table):
@@ -56,8 +57,8 @@ class Defaults(_Table):
     retry: Retry = Retry()
     limits: Limits = Limits()
     announce: bool = True
-    tenant: str = Field("default", min_length=1)
-    user: str = Field("local", min_length=1)
+    tenant: str = Field(default="default", min_length=1)
+    user: str = Field(default="local", min_length=1)
     pause: Risk | Literal["never"] | None = None
     reads_without_ledger: bool | None = None
 
@@ -99,7 +100,7 @@ class Call(_Table):
     """A call that the guard makes itself: `tool` with its upstream, and `args`, whose strings are expressions."""
 
     tool: str
-    args: Args = Field(default_factory=lambda: _no_args())
+    args: Args = Template({})
 
 
 class Read(Call):
@@ -116,8 +117,13 @@ class Probe(Call):
 
 
 class Undo(Call):
-    """One call that takes the write back. `compensation` names the way (an entry point); chosen by `does` if left out."""
+    """One call that takes the write back; several make a chain.
 
+    `when` picks the calls that apply to what the write did (`before == null`: it created the target). `compensation`
+    names the way (an entry point); left out, it follows from what the write did.
+    """
+
+    when: Expr | None = None
     compensation: str | None = None
 
 
@@ -157,8 +163,8 @@ class Rule(_Table):
     """What one tool does, and what the guard does about it. The first rule that matches a call wins."""
 
     tool: str = Field(min_length=3, description="upstream.tool; * and ? match")
-    id: str | None = Field(None, description="the rule's name in decisions; its number and tool otherwise")
-    when: Expr | None = Field(None, description="matches only calls for which this is true, over args")
+    id: str | None = Field(default=None, description="the rule's name in decisions; its number and tool otherwise")
+    when: Expr | None = Field(default=None, description="matches only calls for which this is true, over args")
     action_class: ActionClass = Field(alias="class")
     effect: Effect = Effect.ONCE
     does: Does | None = None
@@ -228,9 +234,3 @@ class PolicyFile(_Table):
     rule: tuple[Rule, ...] = ()
     tenants: dict[str, Any] | None = None
     console: dict[str, Any] | None = None
-
-
-def _no_args() -> Any:
-    from takeback.core.expressions import Template
-
-    return Template({})

@@ -25,7 +25,10 @@ def parse_duration(value: object) -> timedelta:
     found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
         raise ValueError('must be a duration such as "500ms", "30s", "5m", "24h" or "7d"')
-    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    try:
+        return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    except OverflowError:
+        raise ValueError("is longer than ten years") from None
 
 
 def format_duration(span: timedelta) -> str:

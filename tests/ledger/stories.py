@@ -91,14 +91,23 @@ def approach(holder: str, *names: str, **given: Any) -> Approach:
 
 def a_run(id_: str = "r1", **given: Any) -> Run:
     """A run."""
-    return replace(Run(id=id_, tenant="acme", principal="ann", opened_at=NOW, active_at=NOW, request="tidy up"), **given)
+    return replace(
+        Run(id=id_, tenant="acme", principal="ann", opened_at=NOW, active_at=NOW, request="tidy up"), **given
+    )
 
 
 def an_approval(id_: str, **given: Any) -> Approval:
     """An approval that waits."""
     expires = NOW + timedelta(hours=1)
     plain = Approval(
-        id=id_, tenant="acme", run="r1", action="a1", digest=sha(id_), preview={"n": 2**70}, requested_at=NOW, expires_at=expires
+        id=id_,
+        tenant="acme",
+        run="r1",
+        action="a1",
+        digest=sha(id_),
+        preview={"n": 2**70},
+        requested_at=NOW,
+        expires_at=expires,
     )
     return replace(plain, **given)
 
@@ -106,7 +115,14 @@ def an_approval(id_: str, **given: Any) -> Approval:
 def an_item(id_: str, **given: Any) -> RecoveryItem:
     """A recovery item that is open."""
     plain = RecoveryItem(
-        id=id_, tenant="acme", run="r1", action="a1", risk=Risk.LOW, why="in doubt", opened_at=NOW, suggestion={"tool": "x"}
+        id=id_,
+        tenant="acme",
+        run="r1",
+        action="a1",
+        risk=Risk.LOW,
+        why="in doubt",
+        opened_at=NOW,
+        suggestion={"tool": "x"},
     )
     return replace(plain, **given)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
 
@@ -71,10 +72,8 @@ async def test_a_change_that_fails_leaves_nothing(ledger: SqlLedger) -> None:
             checkpoints=(a_checkpoint("c1"),),
             counters={"writes": 1},
         )
-    for missing in (ledger.action("acme", "a2"), ledger.events("acme", "a2"), ledger.image(digest)):
-        with pytest.raises(NotFound):
-            await missing
-    for missing in (ledger.approval("acme", "p1"), ledger.run("acme", "r1")):
+    gone: list[Awaitable[Any]] = [ledger.action("acme", "a2"), ledger.events("acme", "a2"), ledger.image(digest)]
+    for missing in [*gone, ledger.approval("acme", "p1"), ledger.run("acme", "r1")]:
         with pytest.raises(NotFound):
             await missing
     assert await ledger.queue("acme") == []
@@ -92,7 +91,9 @@ async def test_a_change_that_fails_leaves_nothing(ledger: SqlLedger) -> None:
     ],
     ids=["key", "stale", "tenant", "naive time"],
 )
-async def test_one_bad_member_of_twenty_fails_alone(ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch, bad: Any) -> None:
+async def test_one_bad_member_of_twenty_fails_alone(
+    ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch, bad: Any
+) -> None:
     standing = first("standing")
     await write(ledger, standing)
     await write(ledger, after(standing, Happening.NOTE))
@@ -125,7 +126,9 @@ async def test_two_members_of_one_batch_cannot_take_the_same_step(ledger: SqlLed
     begun = first("a1")
     await write(ledger, begun)
     results = await asyncio.gather(
-        write(ledger, after(begun, Happening.SUCCEED)), write(ledger, after(begun, Happening.FAIL)), return_exceptions=True
+        write(ledger, after(begun, Happening.SUCCEED)),
+        write(ledger, after(begun, Happening.FAIL)),
+        return_exceptions=True,
     )
     assert results[0] is None
     assert type(results[1]) is Stale

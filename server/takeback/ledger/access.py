@@ -22,15 +22,19 @@ class AccessLog:
         self._write = write
         self._entries: list[AccessEntry] = []
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
 
     def add(self, entry: AccessEntry) -> None:
-        """Remember a read. Returns at once."""
+        """Remember a read. Returns at once. After `close` there is nowhere to write to, and it is forgotten."""
+        if self._closed:
+            return
         self._entries.append(entry)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._soon(), name="takeback access log")
 
     async def close(self) -> None:
         """Write what is left. Never raises."""
+        self._closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})

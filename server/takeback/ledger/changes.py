@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from takeback.core.action import Action
 from takeback.core.states import OCCUPYING
 from takeback.ledger import leases
-from takeback.ledger.database import insert_into, insert_missing, lost, replace_rows, violated
+from takeback.ledger.database import failing, first_line, insert_into, insert_missing, replace_rows, violated
 from takeback.ledger.images import packed
 from takeback.ledger.rows import (
     action_row,
@@ -47,11 +47,10 @@ Durable = Change | Single
 Outcome = Any
 """What became of a member: its value (None for a change), or the exception that it gets."""
 
-_WRITTEN = {c.name: bindparam(c.name) for c in actions.c if c.name not in {"ord", "id", "tenant"}}
+_FIXED: Final = {"ord", "id", "tenant"}
+_WRITTEN: Final[dict[str, Any]] = {c.name: bindparam(c.name) for c in actions.c if c.name not in _FIXED}
 _UPDATE: Final = (
-    update(actions)
-    .where(actions.c.id == bindparam("b_id"), actions.c.tenant == bindparam("b_tenant"))
-    .values(_WRITTEN)
+    update(actions).where(actions.c.id == bindparam("b_id"), actions.c.tenant == bindparam("b_tenant")).values(_WRITTEN)
 )
 _OCCUPY: Final = (
     update(action_targets)
@@ -110,7 +109,7 @@ def alone(connection: Connection, work: Single) -> Outcome:
     """Do the work in a savepoint: its value, or what went wrong, which then left nothing behind.
 
     Raises:
-        DBAPIError: the connection or the whole transaction is lost, not only this work.
+        DBAPIError: the connection, the transaction or the database is in trouble, not only this work.
     """
     try:
         with connection.begin_nested():
@@ -120,7 +119,7 @@ def alone(connection: Connection, work: Single) -> Outcome:
     except IntegrityError as error:
         return _verdict(error)
     except Exception as error:
-        if isinstance(error, DBAPIError) and lost(error):
+        if isinstance(error, DBAPIError) and failing(error):
             raise
         return LedgerFailure(f"the ledger cannot write this: {type(error).__name__}")
 
@@ -131,7 +130,7 @@ def _verdict(error: IntegrityError) -> LedgerFailure:
             return KeyTaken(f"another guard has {what} already: join its action")
     if any(violated(error, constraint, columns) for constraint, columns in _FORKED):
         return Stale("somebody else moved the action on: read it again")
-    return LedgerFailure(f"the ledger refuses this change: {error.orig}")
+    return LedgerFailure(f"the ledger refuses this change: {first_line(error)}")
 
 
 @dataclass(slots=True)
@@ -161,7 +160,8 @@ class _Ground:
         moved: dict[str, int] = {}
         for event, action in change.actions:
             if (event.action, event.seq) != (action.id, action.version):
-                raise LedgerFailure(f"event {event.seq} of {event.action} does not make version {action.version} of {action.id}")
+                made = f"version {action.version} of {action.id}"
+                raise LedgerFailure(f"event {event.seq} of {event.action} does not make {made}")
             if self.tenants.get(action.id, action.tenant) != action.tenant:
                 raise LedgerFailure(f"{action.id} belongs to another tenant")
             if event.seq != moved.get(action.id, self.versions.get(action.id, 0)) + 1:
@@ -173,8 +173,9 @@ class _Ground:
 
 
 def _check_tenants(change: Change) -> None:
-    rows = [*(action for _, action in change.actions), *change.approvals, *change.runs, *change.queue]
-    named = {row.tenant for row in [*rows, *change.checkpoints]}
+    named = {action.tenant for _, action in change.actions}
+    for rows in (change.approvals, change.runs, change.queue, change.checkpoints):
+        named |= {row.tenant for row in rows}
     if "" in named or (change.counters and not change.tenant):
         raise LedgerFailure("a change names no tenant")
     if change.tenant and named - {change.tenant}:
@@ -189,7 +190,9 @@ def _write(connection: Connection, changes: Sequence[Change]) -> None:
     replace_rows(connection, approvals, _latest([approval_row(a) for change in changes for a in change.approvals]))
     replace_rows(connection, runs, _latest([run_row(run) for change in changes for run in change.runs]))
     replace_rows(connection, recovery_items, _latest([item_row(item) for change in changes for item in change.queue]))
-    replace_rows(connection, checkpoints, _latest([checkpoint_row(c) for change in changes for c in change.checkpoints]))
+    replace_rows(
+        connection, checkpoints, _latest([checkpoint_row(one) for change in changes for one in change.checkpoints])
+    )
     _add_to_counters(connection, changes)
     leases.free(connection, [lease for change in changes for lease in change.release])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Dialect, Text
 from sqlalchemy.types import TypeDecorator
 
-from takeback.core.jsontext import JSON, dumps, loads
+from takeback.core.jsontext import JSON, MalformedJSON, dumps, loads
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -66,7 +67,13 @@ class Document(TypeDecorator[JSON]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         """From the database."""
-        return None if value is None else loads(value)
+        if value is None:
+            return None
+        try:
+            return loads(value)
+        except MalformedJSON:
+            # Upstreams do send lone surrogates. The fast reader refuses them, and what was written must be read again.
+            return json.loads(value)
 
 
 class FreeText(TypeDecorator[str]):

@@ -7,10 +7,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
 
 _AGAIN: Final = frozenset({"40001", "40P01"})
 """PostgreSQL's words for: nothing was done, the same may well work now (serialization failure, deadlock)."""
+
+
+_UNWELL: Final = frozenset({"53", "55", "57", "58", "XX"})
+"""PostgreSQL's classes of errors that are no statement's fault: no room, locked, interrupted, broken, corrupt."""
 
 
 def insert_into(connection: Connection, table: Table) -> Any:
@@ -36,10 +40,25 @@ def replace_rows(connection: Connection, table: Table, rows: Sequence[dict[str, 
 
 def violated(error: IntegrityError, constraint: str, columns: str) -> bool:
     """Whether `constraint` was violated: PostgreSQL names it, SQLite names its columns (`table.a, table.b`)."""
-    message = str(error.orig)
+    message = first_line(error)
     return f'"{constraint}"' in message or message.endswith(f"UNIQUE constraint failed: {columns}")
 
 
 def lost(error: DBAPIError) -> bool:
     """Whether the transaction is gone through no fault of the statement, so that the whole of it may be tried again."""
     return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _AGAIN
+
+
+def failing(error: DBAPIError) -> bool:
+    """Whether the database itself is in trouble, so that a savepoint saves nobody.
+
+    SQLite may give up the whole transaction then (a full disk), and what was released before would be lost in silence.
+    """
+    state = getattr(error.orig, "sqlstate", None)
+    return lost(error) or type(error) in {OperationalError, DatabaseError} or str(state or "")[:2] in _UNWELL
+
+
+def first_line(error: Exception) -> str:
+    """What a database says, without what it quotes: the lines after the first hold what was to be written."""
+    line = str(getattr(error, "orig", None) or error).partition("\n")[0]
+    return line.partition(">: ")[2] if line.startswith("<class ") else line

@@ -32,13 +32,20 @@ def parse(url: str) -> URL:
     """
     try:
         found = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
         raise LedgerFailure("the ledger's url is not a database url") from None
     if found.drivername not in {"sqlite+aiosqlite", "postgresql+asyncpg"}:
         raise LedgerFailure(f"a ledger lives in sqlite+aiosqlite or postgresql+asyncpg, not in {found.drivername}")
-    if found.get_backend_name() == "sqlite" and found.database in {None, "", ":memory:"}:
-        raise LedgerFailure("a ledger in memory would forget what it is there to remember: name a file")
+    if found.get_backend_name() == "sqlite":
+        _check_file(found)
     return found
+
+
+def _check_file(url: URL) -> None:
+    if url.database in {None, "", ":memory:"} or str(url.database).startswith("file:"):
+        raise LedgerFailure("a ledger in memory would forget what it is there to remember: name a file by its path")
+    if url.query:
+        raise LedgerFailure(f"the url of a ledger's file takes no options: {', '.join(sorted(url.query))}")
 
 
 def prepare_file(url: URL) -> None:
@@ -64,21 +71,28 @@ def writing_engine(url: URL, *, durable: bool) -> AsyncEngine:
     process, and a loss of power may take the last ones; whatever a durable commit rests on is synced along with it.
     """
     if url.get_backend_name() == "sqlite":
-        engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_MS / 1000})
+        engine = _engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_MS / 1000})
         _configure_sqlite(engine, "FULL" if durable else "NORMAL", begin="BEGIN IMMEDIATE")
         return engine
     settings = {"synchronous_commit": "on" if durable else "off"}
-    return create_async_engine(url, poolclass=NullPool, connect_args=_postgresql_arguments(settings))
+    return _engine(url, poolclass=NullPool, connect_args=_postgresql_arguments(settings))
 
 
 def reading_engine(url: URL) -> AsyncEngine:
     """Pooled connections for reading, a bounded number of them."""
     pool: dict[str, Any] = {"pool_size": _READERS, "max_overflow": _READERS_OVERFLOW, "pool_timeout": _CONNECT_SECONDS}
     if url.get_backend_name() == "sqlite":
-        engine = create_async_engine(url, connect_args={"timeout": BUSY_MS / 1000}, **pool)
+        engine = _engine(url, connect_args={"timeout": BUSY_MS / 1000}, **pool)
         _configure_sqlite(engine, "FULL", begin="BEGIN")
         return engine
-    return create_async_engine(url, connect_args=_postgresql_arguments({}), pool_pre_ping=True, **pool)
+    return _engine(url, connect_args=_postgresql_arguments({}), pool_pre_ping=True, **pool)
+
+
+def _engine(url: URL, **settings: Any) -> AsyncEngine:
+    try:
+        return create_async_engine(url, **settings)
+    except ImportError as error:
+        raise LedgerFailure(f"this ledger needs a driver ({error.name}): install takeback[postgresql]") from error
 
 
 def _postgresql_arguments(settings: dict[str, str]) -> dict[str, Any]:
@@ -106,3 +120,9 @@ def _configure_sqlite(engine: AsyncEngine, synchronous: str, *, begin: str) -> N
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
         connection.exec_driver_sql(begin)
+
+    @event.listens_for(engine.sync_engine, "commit")
+    def _commit(connection: Any) -> None:
+        # In some kinds of trouble SQLite rolls back by itself; the driver's commit then does nothing and says nothing.
+        if not connection.connection.driver_connection.in_transaction:
+            raise LedgerFailure("the database gave the transaction up; nothing was written")

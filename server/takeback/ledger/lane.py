@@ -24,6 +24,8 @@ _DROP_SECONDS: Final = 5.0
 _ATTEMPTS: Final = 3
 _LOOKS: Final = 25
 _LOOK_PAUSE: Final = 0.2
+# Text on its way to the server: the driver would take a parameter of this type for a number.
+_STATUS: Final = text("SELECT pg_xact_status(CAST(CAST(:mark AS text) AS xid8))")
 
 
 class Lane:
@@ -114,7 +116,7 @@ class Lane:
         for _ in range(_LOOKS):
             with suppress(DBAPIError, OSError):
                 async with self._engine.connect() as connection:
-                    status = await connection.scalar(text("SELECT pg_xact_status(CAST(:mark AS xid8))"), {"mark": mark})
+                    status = await connection.scalar(_STATUS, {"mark": mark})
                 if status in {"committed", "aborted"}:
                     return bool(status == "committed")
             await asyncio.sleep(_LOOK_PAUSE)

@@ -7,21 +7,31 @@ fence never starts again. All functions run inside the writer's transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, or_, select, update
+from sqlalchemy import Connection, bindparam, case, or_, select, update
 
 from takeback.ledger.database import insert_into
 from takeback.ledger.schema import leases
 from takeback.ports import Approach, Lease, LeaseLost
 
-_OURS = (leases.c.name == bindparam("b_name")) & (leases.c.holder == bindparam("b_holder")) & (
-    leases.c.fence == bindparam("b_fence")
+_OURS = (
+    (leases.c.name == bindparam("b_name"))
+    & (leases.c.holder == bindparam("b_holder"))
+    & (leases.c.fence == bindparam("b_fence"))
 )
 _FREE = update(leases).where(_OURS).values(holder=None)
 _PROLONG = update(leases).where(_OURS).values(expires_at=bindparam("b_until"))
+_RESTORE = (
+    update(leases)
+    .where(leases.c.name == bindparam("b_name"))
+    .values({column: bindparam(f"b_{column}") for column in ("holder", "fence", "taken_at", "expires_at")})
+)
+
+_Lease = dict[str, Any]
+"""The row of a lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +50,24 @@ def grant(connection: Connection, approaches: Sequence[Approach]) -> list[Grant]
     """
     grants: list[Grant | None] = [None] * len(approaches)
     taken: dict[str, str] = {}
+    before = _locked(connection, {name for approach in approaches for name in approach.lease_names})
     waiting = list(range(len(approaches)))
     while waiting:
         asking, waiting = _disjoint(approaches, waiting, taken, grants)
-        for position, outcome in zip(asking, _take(connection, [approaches[i] for i in asking]), strict=True):
+        for position, outcome in zip(asking, _take(connection, [approaches[i] for i in asking], before), strict=True):
             grants[position] = outcome
-            taken.update((lease.name, lease.holder) for lease in outcome.leases)
+            for lease in outcome.leases:
+                taken[lease.name] = lease.holder
+                before[lease.name] = _row(lease, approaches[position].now)
     return [outcome or Grant() for outcome in grants]
+
+
+def _locked(connection: Connection, names: set[str]) -> dict[str, _Lease]:
+    """The rows of leases as they stand, locked in sorted order, so that no two guards wait for each other."""
+    if not names:
+        return {}
+    statement = select(leases).where(leases.c.name.in_(sorted(names))).order_by(leases.c.name).with_for_update()
+    return {row["name"]: dict(row) for row in connection.execute(statement).mappings()}
 
 
 def _disjoint(
@@ -70,23 +91,23 @@ def _disjoint(
     return asking, later
 
 
-def _take(connection: Connection, approaches: Sequence[Approach]) -> list[Grant]:
-    """Ask for the leases of approaches that do not overlap; those that did not get all give back what they got."""
+def _take(connection: Connection, approaches: Sequence[Approach], before: Mapping[str, _Lease]) -> list[Grant]:
+    """Ask for the leases of approaches that do not overlap; what those got that did not get all is put back."""
     rows = sorted((row for approach in approaches for row in _wanted(approach)), key=lambda row: str(row["name"]))
     if not rows:
         return [Grant() for _ in approaches]
     statement = _upsert(connection)
     fences: dict[str, int] = {row.name: row.fence for row in connection.execute(statement, rows)}
-    outcomes = [_held(approach, fences) for approach in approaches]
-    short = [approach for approach, outcome in zip(approaches, outcomes, strict=True) if outcome is None]
-    if not short:
-        return [outcome or Grant() for outcome in outcomes]
-    free(connection, [lease for approach in short for lease in _partly(approach, fences)])
-    holders = _holders(connection, {name for approach in short for name in approach.lease_names})
-    return [outcome or _refusal(approach, holders) for approach, outcome in zip(approaches, outcomes, strict=True)]
+    missed = {str(row["name"]) for row in rows} - fences.keys()
+    # A name that nobody had held before may have been taken by another guard at this very moment.
+    holders = {**before, **_locked(connection, missed - before.keys())}
+    outcomes = [_outcome(approach, fences, holders) for approach in approaches]
+    refused = [approach for approach, outcome in zip(approaches, outcomes, strict=True) if outcome.refused_by]
+    _put_back(connection, [lease for approach in refused for lease in _got(approach, fences)], before)
+    return outcomes
 
 
-def _wanted(approach: Approach) -> list[dict[str, Any]]:
+def _wanted(approach: Approach) -> list[_Lease]:
     until = approach.now + approach.lease_for
     return [
         {"name": name, "holder": approach.holder, "fence": 1, "taken_at": approach.now, "expires_at": until}
@@ -105,27 +126,31 @@ def _upsert(connection: Connection) -> Any:
     ).returning(leases.c.name, leases.c.fence)
 
 
-def _held(approach: Approach, fences: Mapping[str, int]) -> Grant | None:
-    if not all(name in fences for name in approach.lease_names):
-        return None
-    return Grant(tuple(_partly(approach, fences)))
+def _outcome(approach: Approach, fences: Mapping[str, int], holders: Mapping[str, _Lease]) -> Grant:
+    missed = [name for name in sorted(approach.lease_names) if name not in fences]
+    if not missed:
+        return Grant(tuple(_got(approach, fences)))
+    # A holder that let go in between is in nobody's way any more, and is still an answer.
+    return Grant(refused_by=holders[missed[0]]["holder"] or "another")
 
 
-def _partly(approach: Approach, fences: Mapping[str, int]) -> list[Lease]:
+def _got(approach: Approach, fences: Mapping[str, int]) -> list[Lease]:
     until = approach.now + approach.lease_for
-    return [
-        Lease(name, approach.holder, fences[name], until) for name in sorted(set(approach.lease_names)) if name in fences
-    ]
+    names = sorted(set(approach.lease_names) & fences.keys())
+    return [Lease(name, approach.holder, fences[name], until) for name in names]
 
 
-def _holders(connection: Connection, names: set[str]) -> dict[str, str]:
-    statement = select(leases.c.name, leases.c.holder).where(leases.c.name.in_(sorted(names)))
-    return {row.name: row.holder for row in connection.execute(statement) if row.holder is not None}
+def _put_back(connection: Connection, got: Sequence[Lease], before: Mapping[str, _Lease]) -> None:
+    """As it was, and not free: the holder may have had the lease already, or another's had run out unnoticed."""
+    free(connection, [lease for lease in got if lease.name not in before])
+    known = [before[lease.name] for lease in got if lease.name in before]
+    rows = [{f"b_{column}": value for column, value in row.items()} for row in known]
+    if rows:
+        connection.execute(_RESTORE, rows)
 
 
-def _refusal(approach: Approach, holders: Mapping[str, str]) -> Grant:
-    # A holder that let go between the two statements is in nobody's way any more, and is still an answer.
-    return Grant(refused_by=next((holders[n] for n in sorted(approach.lease_names) if n in holders), "another"))
+def _row(lease: Lease, taken_at: datetime) -> _Lease:
+    return asdict(lease) | {"taken_at": taken_at}
 
 
 def free(connection: Connection, given: Iterable[Lease]) -> None:
@@ -153,7 +178,7 @@ def current(connection: Connection, named: Iterable[Lease]) -> dict[str, tuple[s
     if not names:
         return {}
     statement = select(leases.c.name, leases.c.holder, leases.c.fence).where(leases.c.name.in_(names))
-    found: Sequence[Row[Any]] = connection.execute(statement.order_by(leases.c.name).with_for_update()).all()
+    found = connection.execute(statement.order_by(leases.c.name).with_for_update())
     return {row.name: (row.holder, row.fence) for row in found}
 
 

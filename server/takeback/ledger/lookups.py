@@ -43,8 +43,12 @@ def _earlier(connection: Connection, approaches: Sequence[Approach]) -> dict[_Ke
     """By (tenant, operation): the newest action that is not void, and the highest generation."""
     standing = case((text(NOT_VOID), actions.c.ord), else_=None)
     newest = (
-        select(actions.c.tenant, actions.c.operation, func.max(standing).label("newest"),
-               func.max(actions.c.generation).label("highest"))  # fmt: skip
+        select(
+            actions.c.tenant,
+            actions.c.operation,
+            func.max(standing).label("newest"),
+            func.max(actions.c.generation).label("highest"),
+        )
         .where(actions.c.tenant.in_(_tenants(approaches)), actions.c.operation.in_(_all(approaches, _operation)))
         .group_by(actions.c.tenant, actions.c.operation)
         .subquery("newest")

@@ -8,9 +8,10 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from takeback.ledger.database import first_line
 from takeback.ledger.schema import REVISION
 from takeback.ports import LedgerFailure
 
@@ -40,9 +41,10 @@ async def migrate(engine: AsyncEngine, to: str = REVISION) -> None:
                 await connection.run_sync(_upgrade, to)
     except TimeoutError:
         raise LedgerFailure("the ledger could not be opened in time: another process holds it") from None
-    except (SQLAlchemyError, OSError) as error:
-        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        raise LedgerFailure(f"the ledger cannot be opened: {reason}") from error
+    except LedgerFailure:
+        raise
+    except Exception as error:  # drivers have a dozen ways of their own to say that an address is wrong
+        raise LedgerFailure(f"the ledger cannot be opened: {first_line(error)}") from error
 
 
 async def _connected_once(engine: AsyncEngine) -> None:
@@ -71,6 +73,10 @@ def _upgrade(connection: Connection, to: str) -> None:
     stands = revision(connection)
     if stands == to:
         return
+    if stands is None and set(inspect(connection).get_table_names()) - {"alembic_version"}:
+        raise LedgerFailure(
+            "this database is not a ledger: it holds tables of something else, and a ledger wants its own"
+        )
     # Imported here: most starts find everything in place and need not pay for it.
     from alembic import command
     from alembic.config import Config

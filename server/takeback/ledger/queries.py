@@ -28,6 +28,10 @@ from takeback.ledger.schema import (
 from takeback.ports import HistoryQuery, LedgerFailure
 
 LARGEST_PAGE: Final = 200
+LONGEST_TEXT: Final = 1000
+"""Characters to search for. Databases have bounds of their own, which are further off and not alike."""
+
+_LONGEST_CURSOR: Final = 19
 _ATTENTION: Final = (Status.AWAITING_APPROVAL.value, Status.IN_DOUBT.value, Status.NEEDS_OPERATOR.value)
 
 
@@ -45,8 +49,10 @@ def history(query: HistoryQuery) -> Select[Any]:
     """A page of actions and one more, by which is seen whether there is a next page.
 
     Raises:
-        LedgerFailure: the cursor is not one of ours.
+        LedgerFailure: the cursor is not one of ours, or the text to search for is too long.
     """
+    if len(query.text or "") > LONGEST_TEXT:
+        raise LedgerFailure(f"a text of more than {LONGEST_TEXT} characters is not searched for")
     limit = page_size(query)
     where = [actions.c.tenant == query.tenant, *_filters(query)]
     if query.cursor is not None:
@@ -117,7 +123,7 @@ def ordinal_from(cursor: str) -> int:
         plain = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
     except (binascii.Error, ValueError):
         plain = ""
-    if not (plain.startswith("h") and plain[1:].isdecimal() and len(plain) <= 19):
+    if not (plain.startswith("h") and plain[1:].isdecimal() and len(plain) <= _LONGEST_CURSOR):
         raise LedgerFailure("this cursor is none of the ledger's: begin again without one")
     return int(plain[1:])
 

@@ -66,7 +66,7 @@ def folded(text: str) -> str:
 
 
 def target_rows(action: Action) -> list[Row]:
-    """One row for each target, in the action's order. `occupied` repeats what the status says, for an index of its own."""
+    """One row for each target, in the action's order. `occupied` repeats what the status says, for its index."""
     return [
         {
             "action": action.id,

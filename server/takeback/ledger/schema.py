@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -56,6 +56,11 @@ NOT_VOID: Final = f"status NOT IN ({_listed(VOID)})"
 
 # SQLite numbers rows by itself only for INTEGER PRIMARY KEY.
 _Ordinal = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _only(condition: str) -> dict[str, Any]:
+    """The condition of a partial index, for both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 def _tenant_check() -> CheckConstraint:
@@ -121,18 +126,17 @@ actions: Final = Table(
     CheckConstraint("generation >= 0", name="generation"),
     Index("ix_actions_tenant_run", "tenant", "run", "ord"),
     Index("ix_actions_tenant_ord", "tenant", "ord"),
-    Index("ix_actions_tenant_original", "tenant", "original", sqlite_where=text("original IS NOT NULL"),
-          postgresql_where=text("original IS NOT NULL")),
-    Index("ix_actions_occupying", "tenant", "id", sqlite_where=text(OCCUPIES), postgresql_where=text(OCCUPIES)),
+    Index("ix_actions_tenant_original", "tenant", "original", **_only("original IS NOT NULL")),
+    Index("ix_actions_occupying", "tenant", "id", **_only(OCCUPIES)),
     sqlite_autoincrement=True,
 )
 
-_SUCCESSOR = f"origin = 'repeat' AND {NOT_VOID}"
-_CLIENT_KEY = f"client_key IS NOT NULL AND {NOT_VOID}"
-Index("uq_actions_successor", actions.c.tenant, actions.c.original, unique=True,
-      sqlite_where=text(_SUCCESSOR), postgresql_where=text(_SUCCESSOR))  # fmt: skip
-Index("uq_actions_client_key", actions.c.tenant, actions.c.client_key, actions.c.principal, unique=True,
-      sqlite_where=text(_CLIENT_KEY), postgresql_where=text(_CLIENT_KEY))  # fmt: skip
+_PLACE: Final = actions.c.tenant, actions.c.original
+_SUCCESSOR: Final = _only(f"origin = 'repeat' AND {NOT_VOID}")
+Index("uq_actions_successor", *_PLACE, unique=True, **_SUCCESSOR)
+_OWN: Final = actions.c.tenant, actions.c.client_key, actions.c.principal
+_CLIENT_KEY: Final = _only(f"client_key IS NOT NULL AND {NOT_VOID}")
+Index("uq_actions_client_key", *_OWN, unique=True, **_CLIENT_KEY)
 
 action_targets: Final = Table(
     "action_targets",
@@ -147,8 +151,7 @@ action_targets: Final = Table(
     Column("occupied", Boolean, nullable=False),
     Index("ix_action_targets_lease_name", "tenant", "lease_name"),
     Index("ix_action_targets_id", "tenant", "id"),
-    Index("ix_action_targets_occupied", "tenant", "lease_name", sqlite_where=text("occupied"),
-          postgresql_where=text("occupied")),
+    Index("ix_action_targets_occupied", "tenant", "lease_name", **_only("occupied")),
 )
 
 events: Final = Table(

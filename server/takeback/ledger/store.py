@@ -54,7 +54,8 @@ async def open_ledger(url: str) -> SqlLedger:
     except BaseException:
         await durable.dispose()
         raise
-    ledger = SqlLedger(reading_engine(address), Lane(durable, durable=True), Lane(writing_engine(address, durable=False), durable=False))
+    loose = writing_engine(address, durable=False)
+    ledger = SqlLedger(reading_engine(address), Lane(durable, durable=True), Lane(loose, durable=False))
     ledger.start()
     return ledger
 
@@ -157,7 +158,7 @@ class SqlLedger:
         row = await self._one(queries.image_by_digest(digest), f"image {digest}")
         return images.unpacked(row["content"], row["size"])
 
-    async def wait_for_change(self, tenant: str, action_id: str, version: int, timeout: float) -> None:  # noqa: ASYNC109 - the port says so
+    async def wait_for_change(self, tenant: str, action_id: str, version: int, timeout: float) -> None:
         """Return when the action has a higher version than `version`, or after `timeout` seconds at the latest."""
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout
@@ -219,8 +220,9 @@ class SqlLedger:
     async def _all(self, statement: Select[Any]) -> Sequence[Mapping[Any, Any]]:
         try:
             async with self._readers.connect() as connection:
-                return (await connection.execute(statement)).mappings().all()
-        except (SQLAlchemyError, OSError) as error:
+                found: Sequence[Mapping[Any, Any]] = (await connection.execute(statement)).mappings().all()
+                return found
+        except (SQLAlchemyError, OSError, ValueError) as error:  # the last for a document that was damaged
             raise LedgerFailure(f"the ledger cannot be read: {type(error).__name__}") from error
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from takeback.ledger import changes, leases, lookups
 from takeback.ledger.changes import Durable, Outcome
+from takeback.ledger.database import first_line
 from takeback.ledger.lane import Lane
 from takeback.ports import Approach, Change, Lease, LedgerFailure
 
@@ -147,21 +148,18 @@ class Writer:
         self._loose.waiting.clear()
 
 
-async def _answer(
-    batch: list[tuple[M, asyncio.Future[Any]]], write: Callable[[Sequence[M]], Any]
-) -> None:
+async def _answer(batch: list[tuple[M, asyncio.Future[Any]]], write: Callable[[Sequence[M]], Any]) -> None:
     """Write a batch and tell each member what became of it; a failure of the database is everybody's."""
     if not batch:
         return
+    # What is said when the writing itself is cancelled.
+    outcomes: Sequence[Outcome] = [LedgerFailure("the ledger was closed while this was being written")] * len(batch)
     try:
-        outcomes: Sequence[Outcome] = await write([member for member, _ in batch])
-    except asyncio.CancelledError:
-        outcomes = [LedgerFailure("the ledger was closed while this was being written")] * len(batch)
-        raise
+        outcomes = await write([member for member, _ in batch])
     except LedgerFailure as failure:
         outcomes = [failure] * len(batch)
     except Exception as error:
-        outcomes = [LedgerFailure(f"the database failed: {_first_line(error)}")] * len(batch)
+        outcomes = [LedgerFailure(f"the database failed: {first_line(error)}")] * len(batch)
     finally:
         _tell([future for _, future in batch], outcomes)
 
@@ -174,10 +172,6 @@ def _tell(futures: Sequence[asyncio.Future[Any]], outcomes: Sequence[Outcome]) -
             future.set_exception(outcome)
         else:
             future.set_result(outcome)
-
-
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
 def write_loose(connection: Connection, members: Sequence[Loose]) -> list[Outcome]:

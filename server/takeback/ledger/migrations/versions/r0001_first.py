@@ -1,4 +1,4 @@
-"""The first tables: actions and their events, images, runs, approvals, the recovery queue, leases, counters, secrets."""
+"""The first tables: actions, events, images, runs, approvals, the recovery queue, leases, counters, secrets."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,0 +1,131 @@
+"""What the ledger knows of actions together: later writes, targets, who is in the way, successors, compensations."""
+
+from __future__ import annotations
+
+import pytest
+
+from takeback.core.action import Action, Target
+from takeback.core.states import Happening
+from takeback.core.vocabulary import Origin, RunStatus
+from takeback.ledger import SqlLedger
+from takeback.ports import Change, KeyTaken
+
+from .stories import (
+    a_run,
+    after,
+    approach,
+    first,
+    ids,
+    sha,
+    succeeded,
+    write,
+)
+
+
+async def test_later_writes_are_in_force_on_a_shared_target_and_begun_later(ledger: SqlLedger) -> None:
+    printer, router = Target(type="device", id="1"), Target(type="device", id="2", resource="rack/2")
+    await succeeded(ledger, "before", targets=(printer,))
+    mine = await succeeded(ledger, "mine", targets=(printer, router))
+    await succeeded(ledger, "elsewhere", targets=(Target(type="device", id="3"),))
+    await succeeded(ledger, "by resource", run="r2", targets=(Target(type="port", id="7", resource="rack/2"),))
+    await write(ledger, first("unsettled", targets=(printer,)))
+    both = await succeeded(ledger, "both", targets=(router, printer))
+    assert [action.id for action in await ledger.later_writes(mine)] == ["by resource", "both"]
+    undoing = after(both, Happening.COMPENSATE)
+    await write(ledger, undoing, after(undoing, Happening.RESTORE, in_force=False))
+    assert [action.id for action in await ledger.later_writes(mine)] == ["by resource"]
+
+
+async def test_a_target_that_becomes_known_after_the_write_counts(ledger: SqlLedger) -> None:
+    """A created record gets its id from the upstream, once it is there."""
+    begun = first("made", targets=())
+    await write(ledger, begun)
+    assert await ids(ledger, target="ticket:77") == []
+    made = after(begun, Happening.SUCCEED, in_force=True, targets=(Target(type="ticket", id="77", label="Printer"),))
+    await write(ledger, made)
+    assert await ledger.action("acme", "made") == made[1]
+    assert await ids(ledger, target="ticket:77") == ["made"]
+    assert await ids(ledger, text="printer") == ["made"]
+    edited = await succeeded(ledger, "edited", targets=made[1].targets)
+    assert await ledger.later_writes(made[1]) == [edited]
+    renamed = after(made, Happening.NOTE, targets=(Target(type="ticket", id="78"),))
+    await write(ledger, renamed)
+    assert await ids(ledger, target="ticket:77") == ["edited"]
+    assert await ids(ledger, target="ticket:78") == ["made"]
+    assert await ledger.later_writes(renamed[1]) == []
+
+
+async def test_a_target_learned_under_way_is_occupied_until_the_end(ledger: SqlLedger) -> None:
+    begun = first("made", targets=())
+    learned = after(begun, Happening.NOTE, targets=(Target(type="ticket", id="77"),))
+    await write(ledger, begun)
+    await write(ledger, learned)
+    standing = await ledger.approach(approach("h1", "acme/ticket:77"))
+    assert standing.occupants == (learned[1],)
+    await write(ledger, after(learned, Happening.SUCCEED, in_force=True))
+    assert (await ledger.approach(approach("h1", "acme/ticket:77"))).occupants == ()
+
+
+async def test_a_target_is_occupied_while_its_action_is_under_way(ledger: SqlLedger) -> None:
+    begun = first("a1")
+    own = begun[1].operation
+    story = [begun]
+    for happening in (Happening.LOSE, Happening.SUCCEED, Happening.COMPENSATE, Happening.RESTORE):
+        story.append(after(story[-1], happening))
+    occupied = []
+    for fact in story:
+        await write(ledger, fact)
+        standing = await ledger.approach(approach("h1", "ticket:T-a1", "ticket:T-other"))
+        occupied.append([action.id for action in standing.occupants])
+        assert (await ledger.approach(approach("h1", "ticket:T-a1", operation=own))).occupants == ()
+    assert occupied == [["a1"], ["a1"], [], ["a1"], []]
+
+
+async def test_the_newest_action_that_is_not_void_is_the_earlier_one(ledger: SqlLedger) -> None:
+    operation = sha("one operation")
+
+    async def standing() -> tuple[str | None, int]:
+        found = await ledger.approach(approach("h1", operation=operation))
+        return found.earlier.id if found.earlier else None, found.newest_generation
+
+    void = first("a0", Happening.DENY, operation=operation)
+    await write(ledger, void)
+    assert await standing() == (None, 0)
+    await write(ledger, first("a1", operation=operation, generation=1))
+    asked = first("a2", Happening.ASK, operation=operation, generation=2)
+    await write(ledger, asked)
+    assert await standing() == ("a2", 2)
+    await write(ledger, after(asked, Happening.CANCEL))
+    assert await standing() == ("a1", 2)
+
+
+async def test_an_approach_knows_the_state_of_the_run(ledger: SqlLedger) -> None:
+    await ledger.open_run(a_run())
+    assert (await ledger.approach(approach("h1"))).run_status is RunStatus.OPEN
+    await ledger.commit(Change(runs=(a_run(status=RunStatus.PAUSED),), tenant="acme"))
+    assert (await ledger.approach(approach("h1"))).run_status is RunStatus.PAUSED
+
+
+async def test_the_successor_is_the_one_repeat(ledger: SqlLedger) -> None:
+    await succeeded(ledger, "a1")
+    assert await ledger.successor("acme", "a1") is None
+    await write(ledger, first("undo", origin=Origin.UNDO, original="a1"))
+    asked = first("void", Happening.ASK, origin=Origin.REPEAT, original="a1")
+    await write(ledger, asked)
+    with pytest.raises(KeyTaken):
+        await write(ledger, first("second", origin=Origin.REPEAT, original="a1"))
+    assert await ledger.successor("acme", "a1") == asked[1]
+    await write(ledger, after(asked, Happening.DENY))
+    assert await ledger.successor("acme", "a1") is None
+    meant = first("meant", origin=Origin.REPEAT, original="a1")
+    await write(ledger, meant)
+    assert await ledger.successor("acme", "a1") == meant[1]
+
+
+async def test_compensations_are_undo_and_redo_oldest_first(ledger: SqlLedger) -> None:
+    await succeeded(ledger, "a1")
+    undo: Action = await succeeded(ledger, "undo", origin=Origin.UNDO, original="a1")
+    await succeeded(ledger, "repeat", origin=Origin.REPEAT, original="a1")
+    await succeeded(ledger, "of another", origin=Origin.UNDO, original="a2")
+    redo = await succeeded(ledger, "redo", origin=Origin.REDO, original="a1")
+    assert await ledger.compensations("acme", "a1") == [undo, redo]

@@ -1,0 +1,64 @@
+# What one does with this project. `make demo` is where to begin.
+# Needs Python 3.11 or newer with pip and venv; everything else is installed into .venv, locked and checked by hash.
+
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help demo test lint types contracts check format states lock clean run-env dev-env
+
+help:
+	@echo "make demo    a guarded day at an example help desk"
+	@echo "make test    the whole test suite (ARGS=... are passed on to pytest)"
+	@echo "make lint    style"
+	@echo "make check   style, types, layers, tests"
+	@echo "make format  bring the code into shape"
+	@echo "make states  draw docs/states.md from the table of states"
+	@echo "make lock    resolve the dependencies anew (UPGRADE=1: to their newest versions)"
+	@echo "make clean   remove what was built, the virtual environment included"
+
+demo: run-env
+	$(BIN)/takeback play examples/helpdesk/day.toml
+
+test: dev-env
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: dev-env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --output-format concise .
+
+types: dev-env
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+contracts: dev-env
+	$(BIN)/lint-imports
+
+check: lint types contracts test
+
+format: dev-env
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format .
+
+# The words above the marker stay; what follows it is drawn.
+states: run-env
+	sed '/^<!-- drawn/q' docs/states.md > docs/states.md.new
+	$(BIN)/python -m takeback.core.states >> docs/states.md.new
+	mv docs/states.md.new docs/states.md
+
+COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) \
+	--no-annotate pyproject.toml
+
+lock: dev-env
+	$(COMPILE) --group build --output-file requirements/run.txt
+	$(COMPILE) --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+run-env:
+	@bash .ci/setup run
+
+dev-env:
+	@bash .ci/setup dev

@@ -107,7 +107,9 @@ async def running(policy: Policy, *, upstreams: bool = True, strict: bool = Fals
         LedgerFailure, StartFailure, CatalogError: it cannot start; nothing is left running.
     """
     async with ledger_of(policy) as ledger:
-        clients = tuple(client_of(name, upstream) for name, upstream in policy.file.upstream.items()) if upstreams else ()
+        clients = (
+            tuple(client_of(name, upstream) for name, upstream in policy.file.upstream.items()) if upstreams else ()
+        )
         try:
             failed = await _start(clients, strict=strict)
             services = await _services(policy, ledger, clients)

@@ -163,7 +163,9 @@ class GuardForTests:
         """A call of the agent."""
         return await self.use_cases.call(CallRequest(caller=self.caller, name=name, arguments=arguments, **request))
 
-    async def undo(self, what: str | None = None, *, reason: str = "wrong record", confirm: str | None = None) -> UndoAnswer:
+    async def undo(
+        self, what: str | None = None, *, reason: str = "wrong record", confirm: str | None = None
+    ) -> UndoAnswer:
         """An undo of the agent."""
         return await self.use_cases.undo(self.caller, what=what, reason=reason, confirm=confirm)
 
@@ -174,7 +176,13 @@ class GuardForTests:
 
 @asynccontextmanager
 async def guarded(
-    policy: str, tools: Sequence[Any], folder: Path, *, url: str | None = None, tenant: str = "acme", clock: ManualClock | None = None
+    policy: str,
+    tools: Sequence[Any],
+    folder: Path,
+    *,
+    url: str | None = None,
+    tenant: str = "acme",
+    clock: ManualClock | None = None,
 ) -> AsyncIterator[GuardForTests]:
     """A guard over in-memory tools. `policy` is TOML (upstreams may have any `command`); `url` names another ledger."""
     loaded = load(policy, env={"STATE": str(folder)}, source="policy.toml")

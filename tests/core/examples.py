@@ -51,7 +51,14 @@ def after(action: Action, *happenings: Happening, **changes: Any) -> Action:
     """The action after more events; `changes` go with the last of them."""
     for happening in happenings:
         last = happening is happenings[-1]
-        event = Event(action.id, action.version + 1, happening, NOW + timedelta(seconds=action.version), "guard", changes if last else {})
+        event = Event(
+            action.id,
+            action.version + 1,
+            happening,
+            NOW + timedelta(seconds=action.version),
+            "guard",
+            changes if last else {},
+        )
         action = evolve(action, event)
     return action
 

@@ -120,7 +120,9 @@ def said(text: str) -> dict[str, Any]:
     return {"isError": True, "content": [{"type": "text", "text": text}]}
 
 
-@pytest.mark.parametrize("text", ["ticket T-9 not found", "ENOENT: no such file or directory", "HTTP 404", "it does not exist"])
+@pytest.mark.parametrize(
+    "text", ["ticket T-9 not found", "ENOENT: no such file or directory", "HTTP 404", "it does not exist"]
+)
 def test_not_found_is_an_absent_target(text: str) -> None:
     assert part(said(text)).presence is Presence.ABSENT
     assert part(None, text).presence is Presence.ABSENT
@@ -128,7 +130,13 @@ def test_not_found_is_an_absent_target(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["403 forbidden: record not found or no permission", "unauthorized", "timeout", "Access denied - path outside allowed: not found", ""],
+    [
+        "403 forbidden: record not found or no permission",
+        "unauthorized",
+        "timeout",
+        "Access denied - path outside allowed: not found",
+        "",
+    ],
 )
 def test_an_authorisation_error_or_any_other_is_not_absence(text: str) -> None:
     assert part(said(text)).presence is Presence.UNREADABLE

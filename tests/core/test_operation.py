@@ -110,7 +110,9 @@ def test_after_the_agents_own_undo_it_runs_again_and_after_another_ones_it_does_
     by_other = claimed(id="u1", origin=Origin.UNDO, principal="anna (command line)")
     own = frozenset({"agent"})
     assert judge(undone, newest_generation=0, own_principals=own, undone_by=by_agent) == Go(1)
-    assert judge(undone, newest_generation=0, own_principals=own, undone_by=by_other) == Refuse(undone, "undone_by_other")
+    assert judge(undone, newest_generation=0, own_principals=own, undone_by=by_other) == Refuse(
+        undone, "undone_by_other"
+    )
     assert judge(undone, newest_generation=0, own_principals=own) == Refuse(undone, "undone_by_other")
 
 
@@ -132,7 +134,13 @@ def test_other_arguments_under_a_clients_key_are_an_error() -> None:
 
 
 def operation(**changes: object) -> str:
-    parts: dict[str, object] = {"tenant": "acme", "run": "r1", "tool": "desk.update", "targets": (TICKET,), "operation": {"a": 1}}
+    parts: dict[str, object] = {
+        "tenant": "acme",
+        "run": "r1",
+        "tool": "desk.update",
+        "targets": (TICKET,),
+        "operation": {"a": 1},
+    }
     return logical_operation(**(parts | changes))  # type: ignore[arg-type]
 
 

@@ -35,7 +35,11 @@ def test_the_named_fields_must_hold_what_was_asked() -> None:
 def test_a_tool_that_changed_nothing_is_a_mismatch_with_that_reason() -> None:
     found = check(BEFORE)
     assert (found.verified, found.reason) == (Verified.MISMATCH, "unchanged")
-    assert found.as_json() == {"reason": "unchanged", "expected": {"priority": "high"}, "actual": {"priority": "normal"}}
+    assert found.as_json() == {
+        "reason": "unchanged",
+        "expected": {"priority": "high"},
+        "actual": {"priority": "normal"},
+    }
 
 
 def test_a_tool_that_set_something_else_is_a_mismatch() -> None:

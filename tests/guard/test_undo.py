@@ -46,12 +46,19 @@ async def test_both_actions_stand_in_the_ledger(guard: GuardForTests, desk: Desk
     original = await guard.ledger.action("acme", action)
     [undo] = await guard.ledger.compensations("acme", action)
     assert (original.status, original.in_force, original.compensated_by) == (Status.COMPENSATED, False, undo.id)
-    assert (undo.origin, undo.original, undo.reason, undo.status) == (Origin.UNDO, action, "wrong ticket", Status.SUCCEEDED)
+    assert (undo.origin, undo.original, undo.reason, undo.status) == (
+        Origin.UNDO,
+        action,
+        "wrong ticket",
+        Status.SUCCEEDED,
+    )
     assert undo.outcome["outcome"] == original.forecast["outcome"] == "exact"
     assert undo.key != original.key
 
 
-async def test_nothing_named_is_the_last_write_and_a_retry_undoes_no_second_one(guard: GuardForTests, desk: Desk) -> None:
+async def test_nothing_named_is_the_last_write_and_a_retry_undoes_no_second_one(
+    guard: GuardForTests, desk: Desk
+) -> None:
     await done(guard, "set", {"id": "T-2", "priority": "low"})
     await done(guard, "set", HIGH)
     assert (await guard.undo()).ok
@@ -236,9 +243,11 @@ async def test_a_reason_is_required(guard: GuardForTests, desk: Desk) -> None:
     assert desk.records["T-1"]["priority"] == "high"
 
 
-async def test_an_undo_that_changes_nothing_says_so_and_leaves_the_action_standing(guard: GuardForTests, desk: Desk) -> None:
+async def test_an_undo_that_changes_nothing_says_so_and_leaves_the_action_standing(
+    guard: GuardForTests, desk: Desk
+) -> None:
     action = await done(guard, "set", HIGH)
-    desk.tools.functions = {**desk.tools.functions, "set": lambda args: {"ok": True}}  # type: ignore[misc]
+    desk.tools.functions = {**desk.tools.functions, "set": lambda args: {"ok": True}}
     answer = await guard.undo(action)
     assert not answer.ok
     assert answer.outcome == "failed"

@@ -68,7 +68,14 @@ risk = "medium"
 target = { type = "record", id = "args.id" }
 read = { tool = "desk.get", args = { id = "args.id" } }
 ignore = ["seen"]
-undo = { tool = "desk.create", args = { id = "target.id", title = "before.title", tenant = "before.tenant", priority = "before.priority", status = "before.status" } }
+[rule.undo]
+tool = "desk.create"
+[rule.undo.args]
+id = "target.id"
+title = "before.title"
+tenant = "before.tenant"
+priority = "before.priority"
+status = "before.status"
 
 [[rule]]
 id = "add"
@@ -153,7 +160,20 @@ class Desk:
             "desk",
             {
                 name: getattr(self, f"_{name}")
-                for name in ("get", "poll", "set", "create", "delete", "add", "send", "outbox", "charge", "link", "unlink", "odd")
+                for name in (
+                    "get",
+                    "poll",
+                    "set",
+                    "create",
+                    "delete",
+                    "add",
+                    "send",
+                    "outbox",
+                    "charge",
+                    "link",
+                    "unlink",
+                    "odd",
+                )
             },
             SCHEMAS,
         )
@@ -174,7 +194,10 @@ class Desk:
 
     def _create(self, args: dict[str, Any]) -> JSON:
         self.effects += 1
-        made = {**record(args.get("id") or f"N-{len(self.records)}"), **{k: v for k, v in args.items() if v is not None}}
+        made = {
+            **record(args.get("id") or f"N-{len(self.records)}"),
+            **{k: v for k, v in args.items() if v is not None},
+        }
         self.records[made["id"]] = made
         return {"id": made["id"]}
 

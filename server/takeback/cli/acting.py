@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from takeback.bootstrap import Guard
-from takeback.cli.context import DEFAULT_POLICY, AsJson, PolicyPath, Tenant, person, person_caller, tenant_of, with_guard
+from takeback.cli.context import (
+    DEFAULT_POLICY,
+    AsJson,
+    PolicyPath,
+    Tenant,
+    person,
+    person_caller,
+    tenant_of,
+    with_guard,
+)
 from takeback.cli.output import Exit, emit, fail, say
 from takeback.core.run import Approval
 from takeback.guard import history as stories
@@ -78,7 +87,14 @@ def deny(
 
 
 def _decide(
-    approval_id: str, policy: PolicyPath, tenant: str | None, *, agree: bool, reason: str | None, yes: bool, as_json: bool
+    approval_id: str,
+    policy: PolicyPath,
+    tenant: str | None,
+    *,
+    agree: bool,
+    reason: str | None,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     async def work(guard: Guard) -> Approval | str:
         owner = tenant_of(guard, tenant)
@@ -100,4 +116,7 @@ def _decide(
     if as_json:
         emit({"approval": found.id, "action": found.action, "status": found.status.value})
     else:
-        say(f"{found.id} is {found.status.value}; action {found.action}. " + ("The agent may call again." if agree else ""))
+        say(
+            f"{found.id} is {found.status.value}; action {found.action}. "
+            + ("The agent may call again." if agree else "")
+        )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from takeback import __version__
-from takeback.cli import acting, looking, policies, playing, serving
+from takeback.cli import acting, looking, playing, policies, serving
 
 app = typer.Typer(
     name="takeback",
@@ -25,7 +25,7 @@ acting.add_to(app)
 playing.add_to(app)
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"takeback {__version__}")
         raise typer.Exit
@@ -33,10 +33,14 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log to standard error.")] = False,
 ) -> None:
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from takeback.bootstrap import StartFailure, client_of
@@ -24,10 +25,14 @@ async def draft_for(path: Path, name: str, command: list[str]) -> int:
         raise StartFailure(f"{name} did not start: {error}") from None
     finally:
         await client.close()
+    await asyncio.to_thread(_keep, path, draft(name, command, tools))
+    return len(tools)
+
+
+def _keep(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        path.write_text(draft(name, command, tools), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StartFailure(f"cannot write {path}: {error.strerror}") from None
-    return len(tools)

@@ -55,7 +55,12 @@ def history(
 
     async def work(guard: Guard) -> Any:
         query = HistoryQuery(
-            tenant=tenant_of(guard, tenant), run=run, text=text, needs_attention=needs_attention, limit=limit, cursor=cursor
+            tenant=tenant_of(guard, tenant),
+            run=run,
+            text=text,
+            needs_attention=needs_attention,
+            limit=limit,
+            cursor=cursor,
         )
         return await guard.use_cases.page(query)
 
@@ -73,7 +78,11 @@ def history(
 
 
 def _row(action: Action) -> tuple[str, ...]:
-    undo = (action.outcome or {}).get("outcome") if action.status is Status.COMPENSATED else (action.forecast or {}).get("text", "")
+    undo = (
+        (action.outcome or {}).get("outcome")
+        if action.status is Status.COMPENSATED
+        else (action.forecast or {}).get("text", "")
+    )
     return (
         action.id,
         f"{action.created_at:%H:%M:%S}",
@@ -109,7 +118,11 @@ def show(
     say(stories.line(found))
     say(f"rule {found.rule} · class {found.action_class.value} · effect {found.effect.value} · risk {found.risk.value}")
     say(f"key {found.key[:16]}… · generation {found.generation} · run {found.run} · by {found.principal}")
-    table(("field", "before", "after"), [(d.field, shown(d.before), shown(d.after)) for d in changed], empty="No difference was read.")
+    table(
+        ("field", "before", "after"),
+        [(d.field, shown(d.before), shown(d.after)) for d in changed],
+        empty="No difference was read.",
+    )
     rows = [(e.seq, f"{e.at:%H:%M:%S.%f}"[:-3], e.happening.value, e.actor, e.detail) for e in facts.events]
     table(("#", "at (UTC)", "what happened", "who", "detail"), rows, empty="")
 
@@ -149,10 +162,22 @@ def approvals(
         emit([jsonable(asdict(approval)) for approval in found])
         return
     rows = [
-        (a.id, a.status.value, a.preview["tool"], ", ".join(a.preview["targets"]), _asked(a.preview), a.preview["undo"], f"{a.expires_at:%H:%M}")
+        (
+            a.id,
+            a.status.value,
+            a.preview["tool"],
+            ", ".join(a.preview["targets"]),
+            _asked(a.preview),
+            a.preview["undo"],
+            f"{a.expires_at:%H:%M}",
+        )
         for a in found
     ]
-    table(("approval", "status", "tool", "target", "change", "undo", "until (UTC)"), rows, empty="Nothing waits for approval.")
+    table(
+        ("approval", "status", "tool", "target", "change", "undo", "until (UTC)"),
+        rows,
+        empty="Nothing waits for approval.",
+    )
 
 
 def _asked(preview: JSON) -> str:

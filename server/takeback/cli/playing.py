@@ -18,7 +18,14 @@ from takeback.play.player import Player
 from takeback.play.scenario import Scenario, ScenarioMistake, read_scenario
 from takeback.ports import ToolFailure
 
-_STYLES = {"agent": "bold cyan", "guard": "green", "world": "blue", "person": "magenta", "wire": "yellow", "fault": "yellow"}
+_STYLES = {
+    "agent": "bold cyan",
+    "guard": "green",
+    "world": "blue",
+    "person": "magenta",
+    "wire": "yellow",
+    "fault": "yellow",
+}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,7 +51,12 @@ def play(
 
 async def _play(script: Scenario, scenario: Path, folder: Path) -> int:
     path = (scenario.parent / script.policy).resolve()
-    own = {"PLAY": str(folder), "SCENARIO": str(scenario.parent.resolve()), "TAKEBACK_STATE": str(folder), "PYTHON": sys.executable}
+    own = {
+        "PLAY": str(folder),
+        "SCENARIO": str(scenario.parent.resolve()),
+        "TAKEBACK_STATE": str(folder),
+        "PYTHON": sys.executable,
+    }
     env = own | {name: _expand(value, own) for name, value in script.env.items()}
     os.environ.update(env)
     try:
@@ -55,7 +67,8 @@ async def _play(script: Scenario, scenario: Path, folder: Path) -> int:
     out.rule(plain(script.title))
     if script.about:
         say(script.about)
-    count, chapter, failures = 0, 0, ()
+    count, chapter = 0, 0
+    failures: tuple[str, ...] = ()
     try:
         async for step, told in player.play():
             count += 1

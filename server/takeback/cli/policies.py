@@ -46,14 +46,15 @@ def check(policy: PolicyPath = DEFAULT_POLICY, as_json: AsJson = False) -> None:
         return _problems(guard, loaded), list(guard.failed)
 
     problems, failed = with_guard(policy, work, upstreams=True, policy=loaded)
-    rows = [
-        (n.id, g.duplicates, g.in_doubt, g.undo, g.stronger) for n in loaded.rules if (g := guarantees(n.rule, loaded.file))
-    ]
+    found = [(numbered.id, guarantees(numbered.rule, loaded.file)) for numbered in loaded.rules]
+    rows = [(name, g.duplicates, g.in_doubt, g.undo, g.stronger) for name, g in found]
     if as_json:
         keys = ("rule", "duplicates", "in_doubt", "undo", "stronger")
         emit({"problems": problems + failed, "rules": [dict(zip(keys, row, strict=True)) for row in rows]})
     else:
-        table(("rule", "duplicates", "in doubt", "undo", "would be stronger with"), rows, empty="The policy has no rules.")
+        table(
+            ("rule", "duplicates", "in doubt", "undo", "would be stronger with"), rows, empty="The policy has no rules."
+        )
         for problem in problems + failed:
             say(f"! {problem}")
         say("No problems." if not problems and not failed else f"{len(problems) + len(failed)} problems.")

@@ -42,7 +42,9 @@ def serve(
 
 def wrap(
     command: Annotated[list[str], typer.Argument(help="The MCP server to wrap, after --.")],
-    policy: Annotated[Path | None, typer.Option("--policy", "-p", help="A policy; drafted and kept if left out.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", "-p", help="A policy; drafted and kept if left out.")
+    ] = None,
     name: Annotated[str, typer.Option(help="The upstream's name.")] = "wrapped",
     http: Http = None,
 ) -> None:
@@ -101,7 +103,7 @@ def _report(guard: Guard) -> None:
         _tell(f"takeback: an upstream did not start: {problem}")
     if guard.use_cases.services.advisory:
         _tell(
-            f"takeback: approvals are advisory: whatever runs as {getpass.getuser()} with a shell could approve by itself "
+            f"takeback: approvals are advisory: whatever runs as {getpass.getuser()} with a shell could approve "
             "(docs/threat-model.md)"
         )
 

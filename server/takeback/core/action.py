@@ -136,7 +136,9 @@ def evolve(action: Action, event: Event) -> Action:
         IllegalChange: the event is not the action's next one, or sets a field that only follows from others.
     """
     if event.action != action.id or event.seq != action.version + 1:
-        raise IllegalChange(f"event {event.seq} of {event.action} does not follow version {action.version} of {action.id}")
+        raise IllegalChange(
+            f"event {event.seq} of {event.action} does not follow version {action.version} of {action.id}"
+        )
     _refuse_derived(event)
     status = next_status(action.status, event.happening)
     return replace(action, status=status, version=event.seq, updated_at=event.at, **event.changes)

@@ -27,7 +27,9 @@ def approval_digest(
 
     Ignored fields are left out, or a view counter would void every approval.
     """
-    seen = {field: field_value(before, field) for field in fields if field not in ignore} if before is not None else None
+    seen = (
+        {field: field_value(before, field) for field in fields if field not in ignore} if before is not None else None
+    )
     presence = [[part.name, part.presence.value] for part in before.parts] if before is not None else None
     return digest([tool, arguments, rule, policy_digest, seen, presence, required])
 

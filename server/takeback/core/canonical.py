@@ -48,11 +48,13 @@ def _plain(value: JSON) -> bool:
     """
     kind = type(value)
     if kind is str:
-        return value.isascii()
+        ascii_only: bool = value.isascii()
+        return ascii_only
     if value is None or kind is bool:
         return True
     if kind is int:
-        return -_SAFE <= value <= _SAFE
+        safe: bool = -_SAFE <= value <= _SAFE
+        return safe
     if kind is dict:
         return all(type(key) is str and key.isascii() and _plain(item) for key, item in value.items())
     return kind is list and all(map(_plain, value))

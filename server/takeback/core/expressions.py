@@ -16,7 +16,21 @@ import cel
 from takeback.core.jsontext import JSON
 
 VARIABLES: Final = frozenset(
-    {"args", "target", "targets", "before", "after", "current", "result", "error", "run", "tenant", "user", "reason", "id"}
+    {
+        "args",
+        "target",
+        "targets",
+        "before",
+        "after",
+        "current",
+        "result",
+        "error",
+        "run",
+        "tenant",
+        "user",
+        "reason",
+        "id",
+    }
 )
 """Everything an expression may name; which of them have a value depends on where the expression stands."""
 

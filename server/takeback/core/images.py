@@ -97,7 +97,9 @@ def _part_differences(part: Part, other: Part, prefix: str, ignore: frozenset[st
         return [
             Difference(prefix + name, part.value.get(name), other.value.get(name))
             for name in names
-            if prefix + name not in ignore and name not in ignore and not same(part.value.get(name), other.value.get(name))
+            if prefix + name not in ignore
+            and name not in ignore
+            and not same(part.value.get(name), other.value.get(name))
         ]
     if part.presence is other.presence and same(part.value, other.value):
         return []

@@ -24,7 +24,9 @@ class Exceeded:
     counter: str
 
 
-def counters_for(limits: Limits, *, run: str, principal: str, tool: str, does: Does, at: datetime) -> dict[str, tuple[str, int]]:
+def counters_for(
+    limits: Limits, *, run: str, principal: str, tool: str, does: Does, at: datetime
+) -> dict[str, tuple[str, int]]:
     """The counters that a write adds one to: counter name -> (limit, allowed)."""
     day = at.date().isoformat()
     found: dict[str, tuple[str, int | None]] = {

@@ -29,7 +29,7 @@ def logical_operation(*, tenant: str, run: str, tool: str, targets: tuple[Target
 
 
 def idempotency_key(operation: str, generation: int) -> str:
-    """The key of one generation of a logical operation: SHA-256 in hexadecimal over key version, operation, generation."""
+    """The key of one generation of a logical operation: SHA-256, in hexadecimal, over key version and both."""
     return digest([KEY_VERSION, operation, generation])
 
 

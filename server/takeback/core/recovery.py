@@ -1,4 +1,4 @@
-"""In doubt: what a look at the world says about a call whose outcome is unknown. Settled by looking, never by guessing."""
+"""In doubt: what a look at the world says about a call whose outcome is unknown. Looking settles it, never guessing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything that was read or is known. `found` is the probe's answer (None: no probe, or it could not be asked)."""
+    """Everything that was read or is known. `found` is the probe's answer (None: no probe, or it gave no answer)."""
 
     action: Action
     now: datetime
@@ -52,7 +52,9 @@ def diagnose(evidence: Evidence) -> Diagnosis:
 
 def _once(evidence: Evidence) -> Diagnosis:
     if evidence.found is None:
-        return Diagnosis("queue", "a call that acts once can only be settled by a probe, and there is none or it failed")
+        return Diagnosis(
+            "queue", "a call that acts once can only be settled by a probe, and there is none or it failed"
+        )
     landing = _landing(evidence)
     if landing is None:
         return Diagnosis("queue", "the probe found nothing, but nothing says by when the call would have landed")

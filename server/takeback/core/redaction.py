@@ -11,7 +11,17 @@ from takeback.core.canonical import canonical
 from takeback.core.jsontext import JSON
 
 MARK: Final = "io.takeback/redacted"
-_SECRET_NAMES: Final = ("password", "passwd", "secret", "token", "api_key", "apikey", "authorization", "credit_card", "cvv")
+_SECRET_NAMES: Final = (
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "authorization",
+    "credit_card",
+    "cvv",
+)
 
 
 def redact(value: JSON, *, fields: tuple[str, ...], key: bytes) -> JSON:

@@ -11,11 +11,13 @@ from takeback.core.images import Part, Presence
 from takeback.core.jsontext import JSON, MalformedJSON, loads
 
 _ABSENT: Final = re.compile(
-    r"\b(not found|no such|does ?n[o']t exist|doesn't exist|unknown (?:id|key|record|entity|ticket)|enoent|404|is gone|410)\b",
+    r"\b(not found|no such|does ?n[o']t exist|doesn't exist|unknown (?:id|key|record|entity|ticket)"
+    r"|enoent|404|is gone|410)\b",
     re.IGNORECASE,
 )
 _FORBIDDEN: Final = re.compile(
-    r"\b(unauthori[sz]ed|unauthenticated|forbidden|permission|access denied|not allowed|denied|401|403|credential)", re.IGNORECASE
+    r"\b(unauthori[sz]ed|unauthenticated|forbidden|permission|access denied|not allowed|denied|401|403|credential)",
+    re.IGNORECASE,
 )
 
 
@@ -71,7 +73,9 @@ def read_part(
             return Part(name, Presence.ABSENT)
         if problem is not None:
             is_absent = absent is None and means_absent(problem)
-            return Part(name, Presence.ABSENT if is_absent else Presence.UNREADABLE, None, None if is_absent else problem)
+            return Part(
+                name, Presence.ABSENT if is_absent else Presence.UNREADABLE, None, None if is_absent else problem
+            )
         value = data if select is None else select.value(seen)
     except ExpressionError as failure:
         return Part(name, Presence.UNREADABLE, None, str(failure))

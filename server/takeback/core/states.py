@@ -150,4 +150,4 @@ def diagram() -> str:
 
 
 if __name__ == "__main__":
-    print(diagram(), end="")  # noqa: T201 - this module, run as a program, prints the diagram for the docs
+    print(diagram(), end="")

@@ -70,7 +70,9 @@ class Standoff:
     conflicts: tuple[Conflict, ...] = ()
 
 
-def changed(before: Image, after: Image, *, declared: tuple[str, ...], ignore: tuple[str, ...]) -> tuple[Difference, ...]:
+def changed(
+    before: Image, after: Image, *, declared: tuple[str, ...], ignore: tuple[str, ...]
+) -> tuple[Difference, ...]:
     """What an action changed: the difference of its images, restricted to what it declares to write.
 
     With nothing declared, and where a target appeared or vanished, everything that is not ignored counts.
@@ -88,7 +90,9 @@ def unexplained(before: Image, after: Image, *, declared: tuple[str, ...], ignor
     return tuple(d.field for d in differences(before, after, ignore=ignore) if d.field not in mine)
 
 
-def stand(before: Image, after: Image, current: Image, differing: tuple[Difference, ...], ignore: tuple[str, ...]) -> Standoff:
+def stand(
+    before: Image, after: Image, current: Image, differing: tuple[Difference, ...], ignore: tuple[str, ...]
+) -> Standoff:
     """Field by field: C = B is nothing to do, C = A goes back to B, anything else is a conflict."""
     restore: list[Difference] = []
     already: list[str] = []
@@ -111,9 +115,7 @@ def stand(before: Image, after: Image, current: Image, differing: tuple[Differen
 
 def _same_whole(image: Image, current: Image, difference: Difference, ignore: tuple[str, ...]) -> bool:
     prefix = difference.field[: -len(WHOLE)]
-    return not [
-        d for d in differences(image, current, ignore=ignore) if not prefix or d.field.startswith(prefix)
-    ]
+    return not [d for d in differences(image, current, ignore=ignore) if not prefix or d.field.startswith(prefix)]
 
 
 def adjusted(before: JSON, after: JSON, current: JSON) -> JSON:
@@ -152,7 +154,12 @@ class Outcome:
 
 
 def judge_outcome(
-    expected: dict[str, JSON], current: Image, restored: Image, *, ignore: tuple[str, ...], residue: tuple[str, ...] = ()
+    expected: dict[str, JSON],
+    current: Image,
+    restored: Image,
+    *,
+    ignore: tuple[str, ...],
+    residue: tuple[str, ...] = (),
 ) -> Outcome:
     """Compare what is there after the compensation (D) with what should be, field by field.
 
@@ -166,8 +173,10 @@ def judge_outcome(
     if wrong and not put_back:
         return Outcome(UndoOutcome.FAILED, f"{', '.join(wrong)} did not go back", (), tuple(wrong))
     whole = any(name.endswith(WHOLE) for name in expected)
-    others = () if whole else tuple(
-        d.field for d in differences(current, restored, ignore=ignore) if d.field not in expected
+    others = (
+        ()
+        if whole
+        else tuple(d.field for d in differences(current, restored, ignore=ignore) if d.field not in expected)
     )
     left = (*wrong, *others, *residue)
     if left:

@@ -12,7 +12,9 @@ from takeback.core.images import Image, Presence, differences, same
 from takeback.core.jsontext import JSON
 from takeback.core.vocabulary import Does, Verified
 
-Reason = Literal["", "unreadable", "no_read", "unchanged", "different", "absent", "present", "rule", "expression", "nothing_named"]
+Reason = Literal[
+    "", "unreadable", "no_read", "unchanged", "different", "absent", "present", "rule", "expression", "nothing_named"
+]
 
 _ABSENCE: Final = {Does.CREATE: Presence.PRESENT, Does.DELETE: Presence.ABSENT}
 
@@ -55,13 +57,15 @@ def verify(
 ) -> Verification:
     """Compare what was read with what was expected.
 
-    With a rule, its expression decides. Otherwise a created target must be present, a deleted one absent, and each field
-    that the arguments name must hold the value that they give (`identity` names the arguments that only name the target).
+    With a rule, its expression decides. Otherwise a created target must be present, a deleted one absent, and each
+    field that the arguments name must hold the value that they give (`identity`: arguments that only name the target).
     """
     if after is None:
         return Verification(Verified.IMPOSSIBLE, "no_read")
     if not after.readable:
-        problem = "; ".join(part.problem or "unreadable" for part in after.parts if part.presence is Presence.UNREADABLE)
+        problem = "; ".join(
+            part.problem or "unreadable" for part in after.parts if part.presence is Presence.UNREADABLE
+        )
         return Verification(Verified.IMPOSSIBLE, "unreadable", actual=problem)
     if rule is not None:
         return _by_rule(rule, before, after, variables, ignore)
@@ -85,7 +89,11 @@ def _by_rule(
 
 
 def _by_presence(
-    wanted: Presence, after: Image, arguments: Mapping[str, JSON], writes: tuple[str, ...] | None, identity: frozenset[str]
+    wanted: Presence,
+    after: Image,
+    arguments: Mapping[str, JSON],
+    writes: tuple[str, ...] | None,
+    identity: frozenset[str],
 ) -> Verification:
     wrong = [part for part in after.parts if part.presence is not wanted]
     if wrong:

@@ -60,16 +60,20 @@ def _required(work: Work, before: Image | None) -> JSON:
     return found
 
 
-async def ask(services: Services, work: Work, standing: Standing, before: Image | None, *, generation: int, known: Action | None) -> tuple[Action, Approval]:
+async def ask(
+    services: Services, work: Work, standing: Standing, before: Image | None, *, generation: int, known: Action | None
+) -> tuple[Action, Approval]:
     """Put the question: an action that awaits approval, with exactly what a person is shown. Leases go back."""
     now = services.clock.now()
     stored = services.stored_image(before, work.redact) if before is not None else None
     expires = now + services.policy.file.defaults.approval_expires
     approval_id = services.ids.new("p")
-    fact = _asked(services, work, generation, known, approval_id, labelled(work, before))
+    fact = _asked(services, work, generation, known, approval_id, labelled(work, before=before))
     action = fact[1]
     rule = work.decision.rule
-    outlook = forecast(rule, readable=bool(work.readings), now=None, resolved=None).document() if rule is not None else None
+    outlook = (
+        forecast(rule, readable=bool(work.readings), now=None, resolved=None).document() if rule is not None else None
+    )
     shown = preview(
         tool=work.entry.policy_name,
         arguments=action.arguments,
@@ -94,7 +98,13 @@ async def ask(services: Services, work: Work, standing: Standing, before: Image 
         expires_at=expires,
     )
     await services.ledger.commit(
-        Change(actions=(fact,), approvals=(approval,), tenant=action.tenant, leases=standing.leases, release=standing.leases)
+        Change(
+            actions=(fact,),
+            approvals=(approval,),
+            tenant=action.tenant,
+            leases=standing.leases,
+            release=standing.leases,
+        )
     )
     return action, approval
 
@@ -121,7 +131,9 @@ async def decide_approval(
     now = services.clock.now()
     if approval.status is ApprovalStatus.PENDING and now >= approval.expires_at:
         await expire(services, action, approval)
-        raise NotDecidable(f"approval {approval_id} expired at {approval.expires_at:%Y-%m-%d %H:%M} UTC; nothing was executed")
+        raise NotDecidable(
+            f"approval {approval_id} expired at {approval.expires_at:%Y-%m-%d %H:%M} UTC; nothing was executed"
+        )
     if approval.status is not ApprovalStatus.PENDING:
         raise NotDecidable(f"approval {approval_id} is {approval.status.value} already; nothing was changed")
     happening = Happening.APPROVE if agree else Happening.DENY
@@ -156,4 +168,3 @@ async def void(services: Services, action: Action, approval: Approval, why: str)
 def still_covers(work: Work, approval: Approval, stored_before: Image | None) -> bool:
     """Whether an approval covers the work as it would run now."""
     return approval.status is ApprovalStatus.APPROVED and approval.digest == digest_now(work, stored_before)
-

@@ -94,7 +94,7 @@ async def forward(services: Services, request: CallRequest, entry: Entry, decisi
     except Answered as failure:
         reply = Reply(answered=failure)
     except (NotSent, OutcomeUnknown) as failure:
-        text = f"{entry.client.name} gave no answer ({failure}). It is a read: nothing was changed, and it may be tried again."
+        text = f"{entry.client.name} gave no answer ({failure}). It is a read: nothing was changed; try it again."
         reply = own_word(text, layer=RetryLayer.TOOL)
     if watched:
         outcome = dumps(reply.result).hex() if reply.result is not None else str(reply.answered)

@@ -53,7 +53,7 @@ class Entry:
             return None
 
     def valid(self, arguments: JSON) -> bool:
-        """Whether the schema accepts the arguments. A schema that is itself broken accepts all (the upstream decides)."""
+        """If the schema accepts the arguments. A schema that is broken itself accepts all (the upstream decides)."""
         return self._validator is None or bool(self._validator.is_valid(arguments))
 
     def problems(self, arguments: JSON) -> list[str]:
@@ -123,7 +123,8 @@ class Catalog:
         except ToolFailure:
             return [entry for entry in self._by_exposed.values() if entry.client is client]
         return [
-            self._by_policy_unchanged(client, definition) or Entry(client, definition, self._exposed(client, definition))
+            self._by_policy_unchanged(client, definition)
+            or Entry(client, definition, self._exposed(client, definition))
             for definition in definitions
             if self._offered(client.name, definition.name)
         ]

@@ -8,7 +8,15 @@ from typing import Any, Final
 
 from takeback.core.undo import Step
 from takeback.guard.catalog import Entry
-from takeback.ports import CodedCompensation, Compensation, NotificationSink, NotSent, OutcomeUnknown, ProgressSink, ToolDefinition
+from takeback.ports import (
+    CodedCompensation,
+    Compensation,
+    NotificationSink,
+    NotSent,
+    OutcomeUnknown,
+    ProgressSink,
+    ToolDefinition,
+)
 
 CODE: Final = "python."
 

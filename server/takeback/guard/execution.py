@@ -24,13 +24,13 @@ from takeback.core.verification import Verification
 from takeback.core.vocabulary import Origin, RetryLayer, Verified
 from takeback.core.wording import announcement, mismatch
 from takeback.guard.probing import seen
-from takeback.guard.purposes import declared_fields, differing
+from takeback.guard.purposes import declared_fields, differing, image_variables
 from takeback.guard.reading import readings, take_image
 from takeback.guard.recording import Fact, blob, first, next_fact
 from takeback.guard.replies import Reply, own_result, own_word
 from takeback.guard.sending import Sent, idempotency_of, send, whole_call
 from takeback.guard.services import Services, Work
-from takeback.ports import Change, Lease, Standing
+from takeback.ports import Change, Lease, OutcomeUnknown, Standing
 
 CONTRADICTED: Final = "The tool reported an error, but reading back shows that it took effect: do not call again."
 REBUILT: Final = "The tool's own answer was lost; reading back shows that it took effect."
@@ -41,7 +41,10 @@ PATIENCE: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """A claimed action on its way: the images as read (`before`) and what is being sent."""
+    """A claimed action on its way: the images as read (`before`) and what is being sent.
+
+    `key` is the key that travels; None when another guard sent the call and may have used a fresh one.
+    """
 
     work: Work
     action: Action
@@ -49,6 +52,7 @@ class Begun:
     before: Image | None
     leases: tuple[Lease, ...]
     deadline: datetime
+    key: str | None = None
 
 
 async def before_image(services: Services, work: Work) -> Image | None:
@@ -87,7 +91,7 @@ async def claim(
         "fields": declared_fields(work, arguments, before),
         "sent_at": now,
         "deadline": deadline,
-        "targets": labelled(work, before),
+        "targets": labelled(work, before=before),
     }
     if known is None:
         fact = first(services, work, Happening.CLAIM, generation=generation, **changes)
@@ -106,8 +110,22 @@ async def claim(
         )
     )
     return Begun(
-        work=work, action=action, arguments=arguments, before=before, leases=standing.leases, deadline=deadline
+        work=work,
+        action=action,
+        arguments=arguments,
+        before=before,
+        leases=standing.leases,
+        deadline=deadline,
+        key=_travelling_key(services, work, action, known),
     )
+
+
+def _travelling_key(services: Services, work: Work, action: Action, known: Action | None) -> str:
+    """The action's key; a fresh one for a new attempt, where the old one would bring back the old error."""
+    idempotency = idempotency_of(services, work)
+    if idempotency is None or not idempotency.stores_errors or known is None or known.sent_at is None:
+        return action.key
+    return f"{action.key}-{action.attempts}"
 
 
 def limits_of(services: Services, work: Work) -> dict[str, tuple[str, int]]:
@@ -124,13 +142,13 @@ def limits_of(services: Services, work: Work) -> dict[str, tuple[str, int]]:
     )
 
 
-def labelled(work: Work, before: Image | None) -> tuple[Any, ...]:
-    """The targets with their labels for people, where the rule names one and the before-image has it."""
+def labelled(work: Work, **images: Image | None) -> tuple[Any, ...]:
+    """The targets with their labels for people, where the rule names one and an image (`before`, `after`) has it."""
     rule = work.decision.rule
     specs = {spec.name: spec.label for spec in rule.target if spec.label is not None} if rule is not None else {}
-    if not specs or before is None:
+    if not specs:
         return work.decision.targets
-    variables = {**work.variables, "before": before.variable()}
+    variables = {**work.variables, **image_variables(**images)}
     found = []
     for target in work.decision.targets:
         try:
@@ -141,12 +159,10 @@ def labelled(work: Work, before: Image | None) -> tuple[Any, ...]:
     return tuple(found)
 
 
-async def run(services: Services, begun: Begun) -> Sent:
-    """Send it. The key is the action's; an upstream that stores errors gets a fresh one after a certain failure."""
-    idempotency = idempotency_of(services, begun.work)
-    fresh = idempotency is not None and idempotency.stores_errors and begun.action.attempts > 0
-    key = f"{begun.action.key}-{begun.action.attempts}" if fresh else begun.action.key
-    return await send(services, begun.work, begun.arguments, key=key, deadline=begun.deadline)
+async def run(services: Services, begun: Begun, *, doubt: OutcomeUnknown | None = None) -> Sent:
+    """Send it. `doubt`: an earlier attempt may still have taken effect."""
+    key = begun.key or begun.action.key
+    return await send(services, begun.work, begun.arguments, key=key, deadline=begun.deadline, doubt=doubt)
 
 
 async def conclude(services: Services, begun: Begun, sent: Sent) -> Reply:
@@ -154,7 +170,9 @@ async def conclude(services: Services, begun: Begun, sent: Sent) -> Reply:
     if sent.not_sent is not None:
         return await _never_sent(services, begun, sent)
     begun, data = _with_result(begun, sent)
-    after = await after_image(services, begun, data, expect_change=sent.result is not None and not is_error(sent.result))
+    after = await after_image(
+        services, begun, data, expect_change=sent.result is not None and not is_error(sent.result)
+    )
     verification = begun.work.purpose.check(begun.work, begun.arguments, begun.before, after, data)
     if sent.answered is not None or (sent.result is not None and is_error(sent.result)):
         return await _tool_failed(services, begun, sent, after, verification)
@@ -182,7 +200,7 @@ def _with_result(begun: Begun, sent: Sent) -> tuple[Begun, JSON]:
 
 
 async def after_image(services: Services, begun: Begun, data: JSON, *, expect_change: bool) -> Image | None:
-    """Read the targets after the write; read again while the upstream's `read_lag` lasts and nothing has changed yet."""
+    """Read the targets after the write; and again while the upstream's `read_lag` lasts and nothing has changed."""
     work = begun.work
     if not work.readings:
         return None
@@ -210,8 +228,17 @@ def read_lag(services: Services, work: Work) -> float:
 async def _never_sent(services: Services, begun: Begun, sent: Sent) -> Reply:
     why = str(sent.not_sent)
     error = {"layer": RetryLayer.TOOL.value, "message": why}
-    fact = next_fact(services, begun.action, Happening.FAIL, detail="nothing was sent", error=error, settled_at=services.clock.now())
-    await services.ledger.commit(Change(actions=_with_companions(begun.work, fact), tenant=begun.action.tenant, leases=begun.leases, release=begun.leases))
+    fact = next_fact(
+        services, begun.action, Happening.FAIL, detail="nothing was sent", error=error, settled_at=services.clock.now()
+    )
+    await services.ledger.commit(
+        Change(
+            actions=_with_companions(begun.work, fact),
+            tenant=begun.action.tenant,
+            leases=begun.leases,
+            release=begun.leases,
+        )
+    )
     text = (
         f"Not executed: {begun.work.entry.client.name} could not be reached ({why}), {sent.attempts} attempts. "
         f"Nothing was sent or changed. Try again later or tell the user. [takeback {begun.action.id}]"
@@ -225,11 +252,16 @@ async def _tool_failed(
     """The tool says that it failed. Reading back says whether that is so."""
     before = begun.before
     touched = (
-        before is not None and after is not None and before.readable and after.readable
+        before is not None
+        and after is not None
+        and before.readable
+        and after.readable
         and bool(differences(before, after, ignore=begun.work.ignore))
     )
     if touched and verification.verified is Verified.YES:
-        return await succeeded(services, begun, sent.result, after, verification, attempts=sent.attempts, remark=CONTRADICTED)
+        return await succeeded(
+            services, begun, sent.result, after, verification, attempts=sent.attempts, remark=CONTRADICTED
+        )
     text = str(sent.answered) if sent.answered is not None else text_of(sent.result or {})
     changes: dict[str, Any] = {
         "error": services.redacted({"layer": RetryLayer.MODEL.value, "message": text[:2000]}, begun.work.redact),
@@ -242,12 +274,20 @@ async def _tool_failed(
     images = _outcome_images(services, begun, after, None, changes)
     fact = next_fact(services, begun.action, Happening.FAIL, detail="the tool reported an error", **changes)
     await services.ledger.commit(
-        Change(actions=_with_companions(begun.work, fact), images=images, tenant=begun.action.tenant, leases=begun.leases, release=begun.leases)
+        Change(
+            actions=_with_companions(begun.work, fact),
+            images=images,
+            tenant=begun.action.tenant,
+            leases=begun.leases,
+            release=begun.leases,
+        )
     )
     if sent.answered is not None:
         return Reply(answered=sent.answered, action=fact[1])
     line = f"[takeback {fact[1].id}] The tool reported an error" + (
-        "; reading back shows that the target changed all the same. Do not call again; tell the user." if touched else "."
+        "; reading back shows that the target changed all the same. Do not call again; tell the user."
+        if touched
+        else "."
     )
     return own_result(sent.result or {}, fact[1], line=line if services.policy.file.defaults.announce else None)
 
@@ -268,27 +308,44 @@ async def succeeded(
     wrong = verification.verified is Verified.MISMATCH
     stored_before = services.stored_image(begun.before, work.redact) if begun.before is not None else None
     stored_after = services.stored_image(after, work.redact) if after is not None else None
-    held = replace(work, variables={**work.variables, "args": services.redacted(work.variables.get("args"), work.redact)})
+    held = _without_secrets(services, work)
     changes: dict[str, Any] = {
         "attempts": begun.action.attempts + attempts,
         "verified": verification.verified,
         "mismatch": verification.as_json() if wrong else None,
         "in_force": True,
         "settled_at": services.clock.now(),
-        **work.purpose.conclusions(held, stored_before, stored_after, verification, services.redacted(data, work.redact)),
+        **work.purpose.conclusions(
+            held, stored_before, stored_after, verification, services.redacted(data, work.redact)
+        ),
     }
     if work.decision.targets != begun.action.targets and len(work.decision.targets) > len(begun.action.targets):
-        changes["targets"] = labelled(work, after)
+        changes["targets"] = labelled(work, before=begun.before, after=after)
     images = _outcome_images(services, begun, after, result, changes)
     changed = differing(work, begun.action, stored_before, stored_after)
     changes["changed"] = tuple(difference.field for difference in changed)
     happening = Happening.FAIL if wrong else Happening.SUCCEED
-    fact = next_fact(services, begun.action, happening, detail=detail or ("read back" if after else "not read back"), **changes)
+    fact = next_fact(
+        services, begun.action, happening, detail=detail or ("read back" if after else "not read back"), **changes
+    )
     await services.ledger.commit(
-        Change(actions=_with_companions(work, fact), images=images, tenant=begun.action.tenant, leases=begun.leases, release=begun.leases)
+        Change(
+            actions=_with_companions(work, fact),
+            images=images,
+            tenant=begun.action.tenant,
+            leases=begun.leases,
+            release=begun.leases,
+        )
     )
     services.watch.progress(work.caller.run)
     return _answer(services, fact[1], result, changed, remark)
+
+
+def _without_secrets(services: Services, work: Work) -> Work:
+    """The work as it may be stored: what the rule redacts is marked wherever the arguments occur."""
+    args = services.redacted(work.variables.get("args"), work.redact)
+    found = tuple(replace(r, known={**r.known, "args": args}) if "args" in r.known else r for r in work.readings)
+    return replace(work, variables={**work.variables, "args": args}, readings=found)
 
 
 def _answer(
@@ -323,4 +380,3 @@ def _outcome_images(
 def _with_companions(work: Work, fact: Fact) -> tuple[Fact, ...]:
     event, action = fact
     return (fact, *work.purpose.companions(event.happening, action, event))
-

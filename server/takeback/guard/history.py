@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from takeback.core.action import Action
-from takeback.core.jsontext import loads
 from takeback.core.images import Image
+from takeback.core.jsontext import loads
 from takeback.core.run import RecoveryItem
 from takeback.core.trail import Facts, Sentence, trail
 from takeback.core.vocabulary import Origin, Status, Verified
@@ -90,4 +90,3 @@ async def last_write(services: Services, tenant: str, run: str) -> Action:
         if action.in_force:
             return action
     raise NotFound("this run has made no change that stands")
-

@@ -80,12 +80,14 @@ def check_boundary(require: Expression, variables: Mapping[str, JSON], before: I
     except ExpressionError:
         held = False
     if not held:
-        raise Refusal(refused("the target is outside what this agent may change", "Tell the user; do not try another way."))
+        raise Refusal(
+            refused("the target is outside what this agent may change", "Tell the user; do not try another way.")
+        )
 
 
 def image_variables(**images: Image | None) -> dict[str, JSON]:
-    """Images as expressions see them; one that was not taken has no variable."""
-    return {name: image.variable() for name, image in images.items() if image is not None}
+    """Images as expressions see them. One that was not taken or could not be read has no variable: it is not absent."""
+    return {name: image.variable() for name, image in images.items() if image is not None and image.readable}
 
 
 def identity(rule: Rule) -> frozenset[str]:
@@ -156,7 +158,7 @@ def _applies(call: Undo | NamedUndo, variables: Mapping[str, JSON]) -> bool:
 
 
 def way(rule: Rule, first: Undo | NamedUndo, variables: Mapping[str, JSON]) -> str:
-    """Which compensation takes the write back: the one that the call names, else the one that fits what the write did."""
+    """Which compensation takes the write back: the one the call names, else the one that fits what the write did."""
     if not isinstance(rule.undo, tuple):
         return "correct"
     if first.compensation:
@@ -183,7 +185,9 @@ def _did(rule: Rule, variables: Mapping[str, JSON]) -> Does:
 
 def _step(call: Undo | NamedUndo, variables: Mapping[str, JSON]) -> Step:
     if isinstance(call, NamedUndo):
-        return Step(f"python.{call.compensation}", {"target": variables.get("target"), "before": variables.get("before")})
+        return Step(
+            f"python.{call.compensation}", {"target": variables.get("target"), "before": variables.get("before")}
+        )
     arguments: dict[str, JSON] = {}
     late: dict[str, str] = {}
     fields: dict[str, str] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from takeback.core.expressions import Expression, ExpressionError
@@ -21,13 +21,18 @@ READ_TIMEOUT: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How one target is read: the tool, its arguments filled in, and how its answer is to be understood."""
+    """How one target is read: the tool, its arguments filled in, and how its answer is to be understood.
+
+    `known` are the variables of the call that it was made for, where `select` or `absent` use them: an undo reads with
+    those, not with its own.
+    """
 
     name: str
     tool: str
     arguments: Mapping[str, JSON]
     select: Expression | None = None
     absent: Expression | None = None
+    known: Mapping[str, JSON] = field(default_factory=dict)
 
     def document(self) -> JSON:
         """For the ledger, so that an undo reads the same way."""
@@ -37,6 +42,7 @@ class Reading:
             "arguments": dict(self.arguments),
             "select": self.select.source if self.select else None,
             "absent": self.absent.source if self.absent else None,
+            "known": dict(self.known),
         }
 
     @classmethod
@@ -49,6 +55,7 @@ class Reading:
             document["arguments"],
             Expression(select) if select else None,
             Expression(absent) if absent else None,
+            document.get("known") or {},
         )
 
 
@@ -68,7 +75,9 @@ def readings(rule: Rule, variables: Mapping[str, JSON]) -> tuple[Reading, ...]:
 
 
 def _reading(name: str, read: Read, variables: Mapping[str, JSON]) -> Reading:
-    return Reading(name, read.tool, read.args.value(variables), read.select, read.absent)
+    names = {name for part in (read.select, read.absent) if part is not None for name in part.names}
+    known = {"args": variables["args"]} if "args" in names else {}
+    return Reading(name, read.tool, read.args.value(variables), read.select, read.absent, known)
 
 
 def needs_result(rule: Rule) -> bool:
@@ -96,7 +105,12 @@ async def _take(catalog: Catalog, reading: Reading, variables: Mapping[str, JSON
         result, error = None, str(failure) or type(failure).__name__
     try:
         return read_part(
-            reading.name, result, error, select=reading.select, absent=reading.absent, variables=variables
+            reading.name,
+            result,
+            error,
+            select=reading.select,
+            absent=reading.absent,
+            variables={**variables, **reading.known},
         )
     except ExpressionError as failure:
         return Part(reading.name, Presence.UNREADABLE, None, str(failure))

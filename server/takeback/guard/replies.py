@@ -29,13 +29,17 @@ class Reply:
 
 
 def own_result(result: Mapping[str, Any], action: Action, *, line: str | None, lead: str | None = None) -> Reply:
-    """The tool's own result, unchanged but for `_meta` and text blocks: `lead` before its content, `line` at its end."""
+    """The tool's own result, with `_meta` and text blocks: `lead` before its content, `line` after it."""
     content = list(result.get("content") or [])
     if lead:
         content.insert(0, text_block(lead))
     if line:
         content.append(text_block(line))
-    marked = {**result, "content": content, "_meta": {**(result.get("_meta") or {}), **marks(action, replayed=bool(lead))}}
+    marked = {
+        **result,
+        "content": content,
+        "_meta": {**(result.get("_meta") or {}), **marks(action, replayed=bool(lead))},
+    }
     return Reply(result=marked, action=action)
 
 

@@ -11,6 +11,7 @@ from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_af
 
 from takeback.core.jsontext import JSON
 from takeback.core.policy.schema import Idempotency, Retry
+from takeback.core.results import is_error
 from takeback.guard.services import Services, Work
 from takeback.ports import Answered, NotSent, OutcomeUnknown
 
@@ -19,8 +20,11 @@ _HOP_META: Final = ("io.modelcontextprotocol/", "io.takeback/")
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How an attempt ended. Exactly one of the four is set: succeeded or failed by the tool's own word (`result`), failed
-    by a protocol error (`answered`), failed before it was sent (`not_sent`), or `unknown`."""
+    """How an attempt ended.
+
+    Exactly one of the four is set: succeeded or failed by the tool's own word (`result`), failed by a protocol error
+    (`answered`), failed before it was sent (`not_sent`), or `unknown`.
+    """
 
     result: dict[str, Any] | None = None
     answered: Answered | None = None
@@ -44,11 +48,18 @@ def whole_call(work: Work, retry: Retry) -> timedelta:
 
 
 async def send(
-    services: Services, work: Work, arguments: dict[str, JSON], *, key: str, deadline: datetime
+    services: Services,
+    work: Work,
+    arguments: dict[str, JSON],
+    *,
+    key: str,
+    deadline: datetime,
+    doubt: OutcomeUnknown | None = None,
 ) -> Sent:
     """Send the call; try again while provably nothing was sent, or while the upstream honours the key.
 
-    Never raises for what an upstream does.
+    Once an attempt's outcome is unknown (`doubt`: one before this send), only a success settles it: that a later
+    attempt was refused or never sent says nothing about the earlier one. Never raises for what an upstream does.
     """
     idempotency = idempotency_of(services, work)
     retry = work.decision.retry
@@ -56,12 +67,17 @@ async def send(
     attempts = 0
 
     async def attempt() -> dict[str, Any]:
-        nonlocal attempts
+        nonlocal attempts, doubt
         left = (deadline - services.clock.now()).total_seconds()
         if left <= 0:
             raise NotSent("the deadline of the call has passed")
         attempts += 1
-        return await _request(work, arguments, key, idempotency, min(left, work.decision.timeout.total_seconds()))
+        within = min(left, work.decision.timeout.total_seconds())
+        try:
+            return await _request(work, arguments, key, idempotency, within)
+        except OutcomeUnknown as unknown:
+            doubt = unknown
+            raise
 
     try:
         async for trial in AsyncRetrying(
@@ -72,9 +88,12 @@ async def send(
             reraise=True,
         ):
             with trial:
-                return Sent(result=await attempt(), attempts=attempts)
+                result = await attempt()
+                if doubt is not None and is_error(result):
+                    return Sent(unknown=doubt, attempts=attempts)
+                return Sent(result=result, attempts=attempts)
     except (NotSent, Answered, OutcomeUnknown) as failure:
-        return _failed(failure, attempts)
+        return _failed(doubt or failure, attempts)
     except RetryError:  # pragma: no cover - `reraise` gives the cause
         raise
     raise AssertionError("AsyncRetrying ends by a return or an exception")
@@ -122,4 +141,3 @@ async def _request(
 def forwarded_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
     """The client's `_meta` without what belongs to this hop."""
     return {name: value for name, value in meta.items() if name != "progressToken" and not name.startswith(_HOP_META)}
-

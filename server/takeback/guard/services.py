@@ -88,7 +88,9 @@ class Purpose(Protocol):
     def ready(self, work: Work, before: Image | None) -> dict[str, JSON]:
         """The arguments to send, seen the before-image. Raises `Refusal` when it must not run."""
 
-    def check(self, work: Work, sent: Mapping[str, JSON], before: Image | None, after: Image | None, result: JSON) -> Verification:
+    def check(
+        self, work: Work, sent: Mapping[str, JSON], before: Image | None, after: Image | None, result: JSON
+    ) -> Verification:
         """What reading back shows."""
 
     def companions(self, happening: Happening, action: Action, event: Event) -> tuple[tuple[Event, Action], ...]:
@@ -132,4 +134,3 @@ class Work:
         """What leases are taken on: the targets, or the operation itself where there is no target."""
         names = {target.lease_name for target in self.decision.targets} or {f"operation:{self.operation}"}
         return tuple(sorted(f"{self.caller.tenant}/{name}" for name in names))
-

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from takeback.core.action import Action
+from takeback.core.expressions import ExpressionError
 from takeback.core.images import Image
 from takeback.core.jsontext import JSON, dumps
 from takeback.core.recovery import Diagnosis, Evidence, diagnose
-from takeback.core.results import is_error, record
 from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
@@ -19,12 +19,12 @@ from takeback.core.vocabulary import RetryLayer, Status, Verified
 from takeback.core.wording import in_doubt, took_effect
 from takeback.guard.execution import REBUILT, Begun, conclude, read_lag, run, succeeded
 from takeback.guard.probing import probe
-from takeback.guard.reading import take_image
+from takeback.guard.reading import READ_TIMEOUT, take_image
 from takeback.guard.recording import next_fact
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.sending import Sent, idempotency_of, whole_call
 from takeback.guard.services import Services, Work
-from takeback.ports import Change, ToolFailure
+from takeback.ports import Change, OutcomeUnknown
 
 ROUNDS: Final = 3
 """New attempts that settling makes before it hands over to a person."""
@@ -47,6 +47,7 @@ async def lost(services: Services, begun: Begun, sent: Sent) -> Reply:
 
 async def settle(services: Services, begun: Begun, why: str) -> Reply:
     """Look until it is decided, within bounds. Needs the leases; gives them back with the outcome."""
+    diagnosis = Diagnosis("queue", why)
     for _ in range(ROUNDS):
         current, verification, diagnosis = await _look(services, begun)
         if diagnosis.kind == "wait" and diagnosis.wait_until is not None:
@@ -58,13 +59,14 @@ async def settle(services: Services, begun: Begun, why: str) -> Reply:
         if diagnosis.kind == "queue":
             break
         begun = await _attempt_again(services, begun, diagnosis)
-        sent = await run(services, begun)
+        doubt = OutcomeUnknown("lost", why) if diagnosis.kind == "same_key" else None
+        sent = await run(services, begun, doubt=doubt)
         if sent.unknown is None:
             return await conclude(services, begun, sent)
         fact = next_fact(services, begun.action, Happening.LOSE, detail=str(sent.unknown))
         await services.ledger.commit(Change(actions=(fact,), tenant=fact[1].tenant, leases=begun.leases))
         begun = replace(begun, action=fact[1])
-    return await _queue(services, begun, diagnosis, why, give_up=True)
+    return await _queue(services, begun, diagnosis, why, give_up=diagnosis.kind != "same_key")
 
 
 async def _look(services: Services, begun: Begun) -> tuple[Image | None, Verification, Diagnosis]:
@@ -88,9 +90,11 @@ async def _look(services: Services, begun: Begun) -> tuple[Image | None, Verific
 
 
 def _key_valid(services: Services, begun: Begun, now: datetime) -> bool:
+    """Whether the upstream still knows the key. Counted from the action's beginning, which is before the first send."""
     idempotency = idempotency_of(services, begun.work)
-    sent = begun.action.sent_at
-    return idempotency is not None and sent is not None and now < sent + idempotency.valid_for
+    if idempotency is None or (idempotency.stores_errors and begun.key is None):
+        return False
+    return now < begun.action.created_at + idempotency.valid_for
 
 
 def lands_within(services: Services, work: Work) -> timedelta | None:
@@ -126,10 +130,14 @@ async def _took_effect(
     if verification.verified is Verified.MISMATCH:
         verification = Verification(Verified.IMPOSSIBLE, "no_read")
     rebuilt = _rebuilt(begun.work, begun.before, current)
-    reply = await succeeded(services, begun, rebuilt, current, verification, remark=REBUILT if rebuilt else "", detail=diagnosis.why)
+    reply = await succeeded(
+        services, begun, rebuilt, current, verification, remark=REBUILT if rebuilt else "", detail=diagnosis.why
+    )
     if rebuilt is not None or reply.action is None:
         return reply
-    return own_word(took_effect(reply.action, current.variable() if current else None), reply.action, layer=RetryLayer.TOOL)
+    return own_word(
+        took_effect(reply.action, current.variable() if current else None), reply.action, layer=RetryLayer.TOOL
+    )
 
 
 def _rebuilt(work: Work, before: Image | None, current: Image | None) -> dict[str, Any] | None:

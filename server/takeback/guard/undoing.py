@@ -17,14 +17,16 @@ from takeback.core.states import Happening
 from takeback.core.undo import Outcome, Standoff, Step, changed, judge_outcome, stand
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Effect, Origin, Status, UndoOutcome, Verified
-from takeback.guard.purposes import check_boundary, image_variables
 from takeback.guard.code_tools import CODE
+from takeback.guard.judging import stored_image
+from takeback.guard.purposes import check_boundary, image_variables
 from takeback.guard.reading import Reading, take_image
 from takeback.guard.recording import next_fact
 from takeback.guard.replies import Reply
 from takeback.guard.services import Refusal, Services, Work
-from takeback.guard.writing import stored_image, write
+from takeback.guard.writing import write
 from takeback.ports import Caller, Compensation, Impossible, Material, Remedy
+
 
 class NotUndoable(Exception):
     """The action cannot be taken back; the message says why, in a sentence for people and models."""
@@ -66,7 +68,9 @@ def check_undoable(services: Services, action: Action) -> None:
     if stored.get("steps") is None:
         raise NotUndoable(f"the way back could not be prepared when {action.id} ran ({stored.get('problem')})")
     if stored.get("unwritable"):
-        raise NotUndoable(f"{', '.join(stored['unwritable'])} was redacted and cannot be written back; a person must do it")
+        raise NotUndoable(
+            f"{', '.join(stored['unwritable'])} was redacted and cannot be written back; a person must do it"
+        )
     until = (action.forecast or {}).get("until")
     if until is not None and services.clock.now().isoformat() > until:
         raise NotUndoable(f"it could be undone until {until} only")
@@ -92,7 +96,15 @@ async def plan(services: Services, action: Action, reason: str) -> Plan:
         current = services.stored_image(await take_image(services.catalog, readings, variables), redact)
     standoff = _standoff(action, before, after, current, ignore)
     steps = tuple(Step.from_document(step) for step in stored["steps"])
-    material = _material(services, action, steps, before, after, current, standoff, ignore, reason)
+    material = _material(
+        services,
+        action,
+        steps=steps,
+        images=(before, after, current),
+        standoff=standoff,
+        ignore=ignore,
+        reason=reason,
+    )
     try:
         remedy = compensation.plan(material)
     except Impossible as error:
@@ -133,14 +145,14 @@ def _standoff(
 def _material(
     services: Services,
     action: Action,
+    *,
     steps: tuple[Step, ...],
-    before: Image | None,
-    after: Image | None,
-    current: Image | None,
+    images: tuple[Image | None, Image | None, Image | None],
     standoff: Standoff,
     ignore: tuple[str, ...],
     reason: str,
 ) -> Material:
+    before, after, current = images
     entries = {step.tool: services.catalog.named(step.tool) for step in steps}
     return Material(
         action=action,
@@ -197,13 +209,22 @@ class Undoing:
         try:
             standoff = _standoff(self.original, self.plan.before, self.plan.after, current, work.ignore)
             material = _material(
-                self.services, self.original, self.plan.steps, self.plan.before, self.plan.after, current, standoff, work.ignore, self.reason
+                self.services,
+                self.original,
+                steps=self.plan.steps,
+                images=(self.plan.before, self.plan.after, current),
+                standoff=standoff,
+                ignore=work.ignore,
+                reason=self.reason,
             )
             remedy = self.plan.compensation.plan(material)
         except (Impossible, NotUndoable) as error:
             raise Refusal(f"Not undone: {error}. Nothing was changed.") from None
         if standoff.conflicts and self.plan.compensation.name != "adjust":
-            raise Refusal(f"Not undone: changed by others since ({conflict_text(standoff)}). Nothing was changed; a person must decide.")
+            raise Refusal(
+                f"Not undone: changed by others since ({conflict_text(standoff)}). "
+                "Nothing was changed; a person must decide."
+            )
         self.plan = replace(self.plan, current=current, standoff=standoff, remedy=remedy)
         return remedy.steps[0]
 
@@ -218,7 +239,9 @@ class Undoing:
             return Verification(Verified.IMPOSSIBLE, "no_read")
         stored_after = self.services.stored_image(after, work.redact)
         stored_before = self.services.stored_image(before, work.redact)
-        self.outcome = judge_outcome(expected, stored_before, stored_after, ignore=work.ignore, residue=self.plan.remedy.residue)
+        self.outcome = judge_outcome(
+            expected, stored_before, stored_after, ignore=work.ignore, residue=self.plan.remedy.residue
+        )
         if self.outcome.outcome is UndoOutcome.FAILED:
             return Verification(Verified.MISMATCH, "different", expected, stored_after.variable())
         return Verification(Verified.YES)
@@ -245,9 +268,13 @@ class Undoing:
             case Happening.FAIL if action.in_force:
                 return next_fact(self.services, self.original, Happening.GIVE_UP, actor=actor, detail="the undo failed")
             case Happening.FAIL:
-                return next_fact(self.services, self.original, Happening.SPARE, actor=actor, detail="the undo had no effect")
+                return next_fact(
+                    self.services, self.original, Happening.SPARE, actor=actor, detail="the undo had no effect"
+                )
             case Happening.GIVE_UP:
-                return next_fact(self.services, self.original, Happening.GIVE_UP, actor=actor, detail="the undo is in doubt")
+                return next_fact(
+                    self.services, self.original, Happening.GIVE_UP, actor=actor, detail="the undo is in doubt"
+                )
             case _:
                 return None
 
@@ -296,7 +323,9 @@ def _work(services: Services, caller: Caller, undoing: Undoing, index: int) -> W
         raise NotUndoable(f"the tool {step.tool} that would take it back is not there any more")
     arguments = _filled(step, undoing.plan.current, undoing.reason)
     ignore, redact = _rule_fields(services, action)
-    decision = replace(_today(services, caller, action, step, arguments), targets=action.targets, late_targets=(), effect=Effect.SET)
+    decision = replace(
+        _today(services, caller, action, step, arguments), targets=action.targets, late_targets=(), effect=Effect.SET
+    )
     if decision.verdict == "forward":
         raise NotUndoable(f"{step.tool} is a read by the policy and cannot take anything back")
     if caller.person and decision.verdict == "ask":

@@ -121,7 +121,11 @@ class UseCases:
         original = await self._own(caller, action)
         successor = await self.services.ledger.successor(caller.tenant, original.id)
         if successor is not None and successor.in_force:
-            return _word(f"{original.id} was repeated already as {successor.id} ({successor.status.value})", "To do it once more, repeat that one.", ok=True)
+            return _word(
+                f"{original.id} was repeated already as {successor.id} ({successor.status.value})",
+                "To do it once more, repeat that one.",
+                ok=True,
+            )
         entry = self.services.catalog.named(original.name)
         if entry is None:
             return _word(f"the tool {original.name} is not there any more", "Tell the user.")
@@ -195,10 +199,11 @@ def _preview(plan: undoing.Plan, *, stale: bool) -> UndoAnswer:
     kind = "correct" if plan.corrects else "undo"
     lead = "The state has changed since the preview. " if stale else ""
     text = (
-        f"{lead}Preview, nothing was changed yet: to {kind} {plan.action.id} on {targets_of(plan.action.targets)} I would call "
-        f"{steps}; expected: {forecast['text']}"
+        f"{lead}Preview, nothing was changed yet: to {kind} {plan.action.id} on {targets_of(plan.action.targets)} "
+        f"I would call {steps}; expected: {forecast['text']}"
         f"{' (' + changes_back(plan) + ')' if plan.standoff.restore else ''}. "
-        f'To go on, call takeback_undo again with what="{plan.action.id}", the same reason and confirm="{plan.confirm}".'
+        f'To go on, call takeback_undo again with what="{plan.action.id}", the same reason '
+        f'and confirm="{plan.confirm}".'
     )
     return UndoAnswer(text, ok=True, action=plan.action.id, confirm=plan.confirm)
 

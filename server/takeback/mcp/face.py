@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from mcp.shared.exceptions import MCPError
@@ -57,7 +58,9 @@ class Face:
         entries = self.use_cases.services.catalog.entries()
         listed = [{**entry.definition.raw, "name": entry.exposed} for entry in entries]
         result: dict[str, Any] = {"tools": [*listed, *self.own.definitions]}
-        return self.enveloped(result | {"ttlMs": 0, "cacheScope": "private"} if stateless else result, stateless=stateless)
+        return self.enveloped(
+            result | {"ttlMs": 0, "cacheScope": "private"} if stateless else result, stateless=stateless
+        )
 
     async def call(self, exchange: Exchange, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The result of one `tools/call`.
@@ -89,7 +92,9 @@ class Face:
         try:
             return await self.use_cases.call(request)
         except LedgerFailure as failure:
-            text = refused(f"the ledger cannot be used right now ({failure})", "Without it no write goes out; try again later.")
+            text = refused(
+                f"the ledger cannot be used right now ({failure})", "Without it no write goes out; try again later."
+            )
             return own_word(text, layer=RetryLayer.WORKFLOW)
 
     async def _ask(self, exchange: Exchange, request: CallRequest, reply: Reply, approval: Approval) -> Reply:
@@ -124,15 +129,16 @@ class Face:
             return reply
         reason = str(given.get("reason") or "")[:500] or None
         by = f"the person at {request.caller.client or 'the client'}"
-        try:
+        with suppress(NotDecidable):  # decided elsewhere meanwhile: the next look tells
             await self.use_cases.decide_approval(
                 request.caller.tenant, approval.id, agree=agree, by=by, how="elicitation", reason=reason
             )
-        except NotDecidable:
-            pass  # decided elsewhere meanwhile: the next look tells
         if agree:
             return await self._guarded(request)
-        text = refused(f"a person denied approval {approval.id}{f': {reason}' if reason else ''}", "Do not call it again; ask the user how to go on.")
+        text = refused(
+            f"a person denied approval {approval.id}{f': {reason}' if reason else ''}",
+            "Do not call it again; ask the user how to go on.",
+        )
         return own_word(text, reply.action, layer=RetryLayer.HUMAN)
 
     def enveloped(self, result: dict[str, Any], *, stateless: bool) -> dict[str, Any]:
@@ -154,8 +160,13 @@ def question(approval: Approval) -> str:
     lines += [f"  {c['field']}: {shown(c['before'])} -> {shown(c['after'])}" for c in preview["changes"]]
     if not preview["changes"]:
         lines += [f"  {name}: {shown(value)}" for name, value in preview["arguments"].items()]
-    lines.append(f"Class {preview['class']}, risk {preview['risk']}. Undo: {preview['undo']}. Why asked: {preview['why']}.")
-    lines.append(f"Approval {approval.id}, until {approval.expires_at:%H:%M} UTC." + (" (advisory)" if preview.get("advisory") else ""))
+    lines.append(
+        f"Class {preview['class']}, risk {preview['risk']}. Undo: {preview['undo']}. Why asked: {preview['why']}."
+    )
+    lines.append(
+        f"Approval {approval.id}, until {approval.expires_at:%H:%M} UTC."
+        + (" (advisory)" if preview.get("advisory") else "")
+    )
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Which run a call belongs to: named by the client, or opened for its connection, or for principal, client and trace."""
+"""Which run a call belongs to: named by the client, opened for its connection, or for principal, client and trace."""
 
 from __future__ import annotations
 

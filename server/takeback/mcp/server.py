@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import mcp.types as types
+from mcp import types
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
@@ -54,7 +54,13 @@ class McpServer:
         """Handlers that the SDK derives capabilities from. The middleware answers before any of them is reached."""
         handlers: dict[str, Any] = {"on_list_tools": _unreached, "on_call_tool": _unreached}
         if self.passing.serves("resources/list"):
-            names = ("list_resources", "list_resource_templates", "read_resource", "subscribe_resource", "unsubscribe_resource")
+            names = (
+                "list_resources",
+                "list_resource_templates",
+                "read_resource",
+                "subscribe_resource",
+                "unsubscribe_resource",
+            )
             handlers |= dict.fromkeys((f"on_{name}" for name in names), _unreached)
         if self.passing.serves("prompts/list"):
             handlers |= {"on_list_prompts": _unreached, "on_get_prompt": _unreached}
@@ -76,7 +82,12 @@ class McpServer:
             return await self._call(ctx)
         if self.passing.serves(ctx.method):
             result = await self.passing.request(ctx.method, ctx.params)
-            if stateless and ctx.method in {"resources/list", "resources/templates/list", "prompts/list", "resources/read"}:
+            if stateless and ctx.method in {
+                "resources/list",
+                "resources/templates/list",
+                "prompts/list",
+                "resources/read",
+            }:
                 result = {"ttlMs": 0, "cacheScope": "private", **result}
             return self.face.enveloped(result, stateless=stateless)
         return await call_next(ctx)
@@ -98,8 +109,7 @@ class McpServer:
         caller = Caller(tenant=self.tenant, principal=self.principal, run=run, client=client, trace=trace_of(meta))
 
         async def elicit(text: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-            request = {"mode": "form", "message": text, "requestedSchema": dict(schema)}
-            result = await ctx.session.elicit_form(text, request["requestedSchema"], related_request_id=ctx.request_id)
+            result = await ctx.session.elicit_form(text, dict(schema), related_request_id=ctx.request_id)
             return result.model_dump(by_alias=True, mode="json", exclude_none=True)
 
         async def progress(update: Mapping[str, Any]) -> None:
@@ -124,7 +134,7 @@ class McpServer:
         return capabilities, f"{known.client_info.name} {known.client_info.version}" if known else ""
 
 
-async def _unreached(ctx: Any, params: Any) -> Any:
+async def _unreached(_ctx: Any, _params: Any) -> Any:
     raise MCPError(code=types.METHOD_NOT_FOUND, message="Method not found")
 
 

@@ -52,7 +52,7 @@ async def serve_stdio(server: McpServer) -> None:
     )
     async with stdio_transport(lane) as transport:
         lane.wire = transport
-        _relay_notifications(server, lambda message: transport.send(message))
+        _relay_notifications(server, transport.send)
         try:
             options = server.sdk.create_initialization_options(
                 NotificationOptions(tools_changed=True, resources_changed=True, prompts_changed=True)
@@ -65,7 +65,7 @@ async def serve_stdio(server: McpServer) -> None:
 def _relay_notifications(server: McpServer, send: Callable[[dict[str, Any]], Any]) -> None:
     """What upstreams tell on their own goes to the client as it came; changed tool lists are read again first."""
 
-    async def relay(upstream: str, method: str, params: Any) -> None:
+    async def relay(_upstream: str, method: str, params: Any) -> None:
         if method == "notifications/tools/list_changed":
             await _refresh(server)
             await server.bus.publish(ToolsListChanged())
@@ -89,7 +89,9 @@ async def serve_http(server: McpServer, *, host: str, port: int, ready: Callable
     """Serve streamable HTTP under `/mcp` until cancelled. `ready` gets the port when it listens."""
     app = StrictJson(server.sdk.streamable_http_app(host=host, max_request_body_size=MAX_BODY))
     _relay_notifications(server, _nowhere)
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=GRACE, lifespan="on")
+    config = uvicorn.Config(
+        app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=GRACE, lifespan="on"
+    )
     web = WebServer(config, ready)
     serving = asyncio.create_task(web.serve())
     try:

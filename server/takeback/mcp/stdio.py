@@ -56,6 +56,7 @@ class StdioTransport(asyncio.Protocol):
         self._numbers = itertools.count(1)
         self._waiting: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
         self._out: Writer | None = None
+        self._reading: asyncio.Future[None] | None = None
         self._to_sdk: MemoryObjectSendStream[SessionMessage | Exception]
         self._from_sdk: MemoryObjectReceiveStream[SessionMessage]
         self.read_stream: MemoryObjectReceiveStream[SessionMessage | Exception]
@@ -172,10 +173,10 @@ class StdioTransport(asyncio.Protocol):
         if is_pipe(source):
             await self._loop.connect_read_pipe(lambda: self, os.fdopen(source, "rb", buffering=0))
         else:
-            self._loop.run_in_executor(None, self._read_file, source)
+            self._reading = self._loop.run_in_executor(None, self._read_file, source)
 
     def _read_file(self, source: int) -> None:
-        """A plain file for a client (`takeback serve < calls.jsonl`): read by a thread, since files cannot be awaited."""
+        """A file for a client (`takeback serve < calls.jsonl`): a thread reads it, since files cannot be awaited."""
         with os.fdopen(source, "rb", buffering=0) as file:
             while data := file.read(_CHUNK):
                 self._loop.call_soon_threadsafe(self.data_received, data)
@@ -267,7 +268,9 @@ def _result(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     error, result = answer.get("error"), answer.get("result")
     if isinstance(error, Mapping):
         code = error.get("code")
-        raise MCPError(code=code if isinstance(code, int) else _CLIENT_GONE, message=str(error.get("message", "refused")))
+        raise MCPError(
+            code=code if isinstance(code, int) else _CLIENT_GONE, message=str(error.get("message", "refused"))
+        )
     return result if isinstance(result, Mapping) else {}
 
 

@@ -1,4 +1,4 @@
-"""The player: carries out a scenario's steps against a real guard and compares what comes back with what is expected."""
+"""The player: carries out a scenario's steps against a real guard and compares what comes back with what it expects."""
 
 from __future__ import annotations
 
@@ -205,12 +205,17 @@ class Player:
     def _fault(self, fault: dict[str, Any]) -> Told:
         path = self.folder / filled(self.scenario.faults_file or "faults.json", self.saved)
         path.write_bytes(dumps(fault))
-        return Told((f"fault   the next call of {', '.join(fault)}: {', '.join(str(f.get('mode')) for f in fault.values())}",))
+        return Told(
+            (f"fault   the next call of {', '.join(fault)}: {', '.join(str(f.get('mode')) for f in fault.values())}",)
+        )
 
     async def _show(self, what: str) -> Told:
         arguments = filled(what, self.saved).split()
         code, output = await self.command(*arguments)
-        lines = (f"person  takeback {' '.join(arguments)}", *(f"        {line}" for line in output.rstrip().splitlines()))
+        lines = (
+            f"person  takeback {' '.join(arguments)}",
+            *(f"        {line}" for line in output.rstrip().splitlines()),
+        )
         return Told(lines, () if code == 0 else (f"takeback {arguments[0]} ended with {code}",))
 
 

@@ -101,7 +101,7 @@ def _text(value: object) -> object:
 
 
 class Scenario(_Table):
-    """The whole file. `forms` says whether the scripted client can show forms; `faults_file` is where `fault` writes."""
+    """The whole file. `forms` says whether the scripted client can show forms; `faults_file` is what `fault` writes."""
 
     title: str
     about: Annotated[str, BeforeValidator(_text)] = ""

@@ -1,0 +1,30 @@
+"""From the send to the answer of a claimed action."""
+
+from __future__ import annotations
+
+from takeback.core.vocabulary import RetryLayer
+from takeback.core.wording import in_doubt
+from takeback.guard.execution import Begun, conclude, run
+from takeback.guard.replies import Reply, own_word
+from takeback.guard.services import Services
+from takeback.guard.settling import lost
+from takeback.ports import LedgerFailure, Standing
+
+
+async def carry_out(services: Services, begun: Begun) -> Reply:
+    """Send it, and write down what came of it. Never raises for the ledger: what was sent is told."""
+    sent = await run(services, begun)
+    try:
+        if sent.unknown is not None:
+            return await lost(services, begun, sent)
+        return await conclude(services, begun, sent)
+    except LedgerFailure as failure:
+        # The claim stands, so whoever comes next finds the action running under a lapsed lease, and looks.
+        why = f"the call was sent, and its outcome could not be recorded ({failure})"
+        return own_word(in_doubt(begun.action, why), begun.action, layer=RetryLayer.WORKFLOW)
+
+
+async def free(services: Services, standing: Standing, reply: Reply) -> Reply:
+    """Answer without a claim: the leases go back."""
+    await services.ledger.release(standing.leases)
+    return reply

@@ -1,0 +1,104 @@
+"""Calls that meet an action which is under way: join it, wait for it, take it over, or run what was approved."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from takeback.core.action import Action
+from takeback.core.vocabulary import RetryLayer, Status
+from takeback.core.wording import denied, in_doubt, in_progress, occupied, pending
+from takeback.guard import approving
+from takeback.guard.carrying import carry_out, free
+from takeback.guard.execution import Begun, before_image, claim
+from takeback.guard.judging import stored_image
+from takeback.guard.replies import Reply, own_word
+from takeback.guard.sending import whole_call
+from takeback.guard.services import Refusal, Services, Work
+from takeback.guard.settling import take_over
+from takeback.ports import Standing
+
+_UNDER_WAY: Final = frozenset({Status.RUNNING, Status.COMPENSATING, Status.IN_DOUBT})
+
+
+async def join(services: Services, work: Work, standing: Standing, action: Action) -> Reply | None:
+    """The call is the same operation as an action that is not settled. None: look again."""
+    if standing.refused_by is not None and action.status in _UNDER_WAY:
+        within = services.join_within.total_seconds()
+        await services.ledger.wait_for_change(action.tenant, action.id, action.version, within)
+        now = await services.ledger.action(action.tenant, action.id)
+        text = in_progress(now, round(within))
+        return own_word(text, now, layer=RetryLayer.TOOL) if now.version == action.version else None
+    match action.status:
+        case Status.RUNNING | Status.IN_DOUBT:
+            return await _take_over(services, work, standing, action)
+        case Status.AWAITING_APPROVAL:
+            return await free(services, standing, await _still_pending(services, action))
+        case Status.APPROVED:
+            return await _approved(services, work, standing, action)
+        case Status.NEEDS_OPERATOR:
+            text = in_doubt(action, "it waits for an operator in the recovery queue")
+            return await free(services, standing, own_word(text, action, layer=RetryLayer.HUMAN))
+        case _:
+            return await free(services, standing, own_word(in_progress(action, 5), action, layer=RetryLayer.TOOL))
+
+
+async def wait_for_target(services: Services, standing: Standing) -> Reply | None:
+    """Another action is on the target, here or at another guard: wait a little, then refuse. Nothing is allocated."""
+    await services.ledger.release(standing.leases)
+    if standing.occupants:
+        other = standing.occupants[0]
+        if other.status is not Status.RUNNING:
+            return own_word(occupied(other), other, layer=RetryLayer.HUMAN)
+        within = services.join_within.total_seconds()
+        await services.ledger.wait_for_change(other.tenant, other.id, other.version, within)
+        now = await services.ledger.action(other.tenant, other.id)
+        return own_word(occupied(now), now, layer=RetryLayer.TOOL) if now.version == other.version else None
+    await services.clock.sleep(0.2)
+    return None
+
+
+async def _take_over(services: Services, work: Work, standing: Standing, action: Action) -> Reply:
+    """We hold the leases of an action that was left running or in doubt: whoever ran it is gone."""
+    before = await stored_image(services, action.before)
+    begun = Begun(
+        work=work,
+        action=action,
+        arguments=work.arguments,
+        before=before,
+        leases=standing.leases,
+        deadline=services.clock.now() + whole_call(work, work.decision.retry),
+    )
+    return await take_over(services, begun)
+
+
+async def _still_pending(services: Services, action: Action) -> Reply:
+    approval = await services.ledger.approval(action.tenant, action.approval or "")
+    if services.clock.now() >= approval.expires_at:
+        gone = await approving.expire(services, action, approval)
+        return own_word(denied(gone, "nobody answered in time"), gone, layer=RetryLayer.HUMAN)
+    return own_word(pending(action, approval), action, layer=RetryLayer.HUMAN, pending=approval)
+
+
+async def _approved(services: Services, work: Work, standing: Standing, action: Action) -> Reply | None:
+    """A person agreed: run it, if it still is what they saw."""
+    if standing.refused_by is not None or standing.occupants:
+        return await wait_for_target(services, standing)
+    approval = await services.ledger.approval(action.tenant, action.approval or "")
+    if services.clock.now() >= approval.expires_at:
+        gone = await approving.expire(services, action, approval)
+        return await free(
+            services, standing, own_word(denied(gone, "the approval has expired"), gone, layer=RetryLayer.HUMAN)
+        )
+    before = await before_image(services, work)
+    stored = services.stored_image(before, work.redact) if before is not None else None
+    if not approving.still_covers(work, approval, stored):
+        await approving.void(services, action, approval, "what was shown has changed since")
+        return None
+    try:
+        arguments = work.purpose.ready(work, before)
+    except Refusal as refusal:
+        return await free(services, standing, own_word(str(refusal), layer=RetryLayer.HUMAN))
+    begun = await claim(
+        services, work, standing, before, arguments, generation=action.generation, known=action, approval=approval
+    )
+    return await carry_out(services, begun)

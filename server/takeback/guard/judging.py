@@ -1,0 +1,66 @@
+"""What the ledger says about a call: the core judges, this part fetches what it needs to know."""
+
+from __future__ import annotations
+
+from takeback.core.action import Action
+from takeback.core.images import Image, differences, field_value, same
+from takeback.core.jsontext import loads
+from takeback.core.operation import Compare, Go, Replay, Verdict, judge, judge_current
+from takeback.core.vocabulary import Origin, Status
+from takeback.guard.reading import take_image
+from takeback.guard.services import Services, Work
+from takeback.ports import Standing
+
+
+async def judge_call(services: Services, work: Work, standing: Standing) -> Verdict:
+    """The verdict of the table on this call, with what later actions and undos make of it."""
+    earlier = standing.earlier
+    later: tuple[Action, ...] = ()
+    undone: Action | None = None
+    if earlier is not None and earlier.status is Status.SUCCEEDED:
+        later = tuple(a for a in await services.ledger.later_writes(earlier) if a.run == work.caller.run)
+    if earlier is not None and earlier.status is Status.COMPENSATED:
+        undone = await undone_by_whom(services, earlier)
+    verdict = judge(
+        earlier,
+        newest_generation=standing.newest_generation,
+        later=later,
+        own_principals=frozenset({work.caller.principal}),
+        undone_by=undone,
+    )
+    rule = work.decision.rule
+    if work.side_by_side and rule is not None and rule.duplicates != "retry" and isinstance(verdict, Replay | Compare):
+        return Go(standing.newest_generation + 1)
+    return verdict
+
+
+async def undone_by_whom(services: Services, action: Action) -> Action | None:
+    """The newest undo of an action."""
+    undos = [a for a in await services.ledger.compensations(action.tenant, action.id) if a.origin is Origin.UNDO]
+    return undos[-1] if undos else None
+
+
+async def compare(services: Services, work: Work, action: Action) -> Verdict:
+    """Judge a `set` in force by whether the target still is as the action left it."""
+    if action.after is None or not work.readings:
+        return Replay(action)
+    left = Image.from_document(loads(await services.ledger.image(action.after)))
+    current = await current_image(services, work)
+    if not current.readable:
+        return Replay(action)
+    fields = action.fields or tuple({d.field for d in differences(left, current, ignore=work.ignore)})
+    as_left = all(
+        same(field_value(left, name), field_value(current, name)) for name in fields if name not in work.ignore
+    )
+    return judge_current(action, as_left=as_left)
+
+
+async def current_image(services: Services, work: Work) -> Image:
+    """The targets as they are now, as they would be stored."""
+    image = await take_image(services.catalog, work.readings, work.variables)
+    return services.stored_image(image, work.redact)
+
+
+async def stored_image(services: Services, digest: str | None) -> Image | None:
+    """An image from the ledger."""
+    return Image.from_document(loads(await services.ledger.image(digest))) if digest is not None else None

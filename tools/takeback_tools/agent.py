@@ -49,7 +49,12 @@ DEFINITIONS: Final[tuple[dict[str, Any], ...]] = (
             "required": ["reason"],
             "additionalProperties": False,
         },
-        "annotations": {"readOnlyHint": False, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False},
+        "annotations": {
+            "readOnlyHint": False,
+            "destructiveHint": False,
+            "idempotentHint": True,
+            "openWorldHint": False,
+        },
     },
     {
         "name": "takeback_repeat",
@@ -92,13 +97,18 @@ class AgentTools:
         """Run one of the tools and return its result. Bad arguments and unknown ids are error results."""
         problems = [error.message for error in self._validators[name].iter_errors(dict(arguments))]
         if problems:
-            return _said(f"The call is malformed: {'; '.join(problems)}. Nothing was done; mend it and send it again.", error=True)
+            return _said(
+                f"The call is malformed: {'; '.join(problems)}. Nothing was done; mend it and send it again.",
+                error=True,
+            )
         try:
             return await self._dispatch(caller, name, arguments)
         except NotFound as error:
             return _said(f"{error}. Nothing was changed; takeback_history lists what there is.", error=True)
         except LedgerFailure as error:
-            return _said(f"The ledger cannot be used right now ({error}). Nothing was changed; try again later.", error=True)
+            return _said(
+                f"The ledger cannot be used right now ({error}). Nothing was changed; try again later.", error=True
+            )
 
     async def _dispatch(self, caller: Caller, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         match name:

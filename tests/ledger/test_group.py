@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, Transaction, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncTransaction, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from takeback.core.states import Happening
-from takeback.ledger import SqlLedger, engine, writer
+from takeback.ledger import SqlLedger, engine, file_lane, writer
+from takeback.ledger.file_lane import FileLane
 from takeback.ledger.lane import Lane
 from takeback.ports import KeyTaken, LedgerFailure, NotFound, Stale
 
@@ -23,12 +25,17 @@ from .raw import sql
 from .stories import NOW, after, approach, first, ids, image, sha, write
 
 
+def sync_engine(lane: Any) -> Engine:
+    """The engine under a lane of either kind."""
+    engine = lane._engine
+    return engine if isinstance(engine, Engine) else engine.sync_engine
+
+
 @pytest.fixture
 def syncs(ledger: SqlLedger) -> list[str]:
     """Grows by one with every durable commit of the store: that is what waits for the disk."""
     seen: list[str] = []
-    durable = ledger._writer._durable_lane._engine.sync_engine
-    event.listen(durable, "commit", lambda _: seen.append("commit"))
+    event.listen(sync_engine(ledger._writer._durable_lane), "commit", lambda _: seen.append("commit"))
     return seen
 
 
@@ -75,19 +82,21 @@ class Gate:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reached, self.open = asyncio.Event(), asyncio.Event()
-        plain = Lane._bounded
+        self.engine: Any = None
+        for kind in (Lane, FileLane):
+            monkeypatch.setattr(kind, "run", self._held(kind.run))
 
-        async def held(lane: Lane, work: Callable[[Connection], Any]) -> Any:
-            if lane._engine.sync_engine is self.engine:
+    def _held(self, plain: Callable[..., Any]) -> Callable[..., Any]:
+        async def held(lane: Any, work: Callable[[Connection], Any]) -> Any:
+            if sync_engine(lane) is self.engine:
                 self.reached.set()
                 await self.open.wait()
             return await plain(lane, work)
 
-        self.engine: Any = None
-        monkeypatch.setattr(Lane, "_bounded", held)
+        return held
 
     def at(self, ledger: SqlLedger) -> Gate:
-        self.engine = ledger._writer._durable_lane._engine.sync_engine
+        self.engine = sync_engine(ledger._writer._durable_lane)
         return self
 
 
@@ -166,11 +175,11 @@ async def test_a_commit_whose_answer_was_lost_is_looked_up(ledger: SqlLedger, mo
 
 
 async def test_a_commit_that_did_not_happen_is_a_failure(ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def lose(_: AsyncTransaction) -> None:
+    def lose(_: Transaction) -> None:
         raise OperationalError("COMMIT", {}, ConnectionError("gone"))
 
     with monkeypatch.context() as patched:
-        patched.setattr(AsyncTransaction, "commit", lose)
+        patched.setattr(Transaction, "commit", lose)
         with pytest.raises(LedgerFailure):
             await write(ledger, first("a1"))
     await write(ledger, first("a2"))
@@ -228,3 +237,24 @@ async def test_times_are_exact(ledger: SqlLedger) -> None:
     begun = first("a1", deadline=NOW.replace(microsecond=999_999))
     await write(ledger, begun)
     assert await ledger.action("acme", "a1") == begun[1]
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_a_database_that_hangs_is_left_to_itself(ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck, over = threading.Event(), threading.Event()
+
+    def hang(_: Connection) -> None:
+        stuck.set()
+        over.wait(30)
+
+    monkeypatch.setattr(file_lane, "_BATCH_SECONDS", 0.2)
+    try:
+        with pytest.raises(LedgerFailure, match="did not answer in time"):
+            await ledger._writer.durable(hang)
+        assert stuck.is_set()
+        await ledger.approach(approach("h1", "a"))
+    finally:
+        over.set()
+    monkeypatch.setattr(file_lane, "_BATCH_SECONDS", 20.0)
+    await write(ledger, first("a1"))
+    assert await ids(ledger) == ["a1"]

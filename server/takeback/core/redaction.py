@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from takeback.core.canonical import canonical
@@ -66,7 +67,12 @@ def _walk(value: JSON, path: str, names: frozenset[str], paths: frozenset[str], 
 
 
 def _secret_by_name(name: str, item: JSON) -> bool:
-    return isinstance(item, str) and name.lower().endswith(_SECRET_NAMES)
+    return isinstance(item, str) and _names_a_secret(name)
+
+
+@lru_cache(maxsize=4096)  # field names come back, and every field of every image passes here
+def _names_a_secret(name: str) -> bool:
+    return name.lower().endswith(_SECRET_NAMES)
 
 
 def _mark(item: JSON, key: bytes) -> JSON:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from takeback.core.action import Action
 from takeback.core.states import OCCUPYING
 from takeback.ledger import leases
-from takeback.ledger.database import failing, first_line, insert_into, insert_missing, replace_rows, violated
+from takeback.ledger.database import any_of, failing, first_line, insert_into, insert_missing, replace_rows, violated
 from takeback.ledger.images import packed
 from takeback.ledger.rows import (
     action_row,
@@ -49,6 +50,14 @@ Outcome = Any
 
 _FIXED: Final = {"ord", "id", "tenant"}
 _WRITTEN: Final[dict[str, Any]] = {c.name: bindparam(c.name) for c in actions.c if c.name not in _FIXED}
+_VERSIONS = (
+    select(actions.c.id, actions.c.tenant, actions.c.version)
+    .where(any_of(actions.c.id, "b_known"))
+    .order_by(actions.c.id)
+    .with_for_update()
+)
+_NEW_ACTIONS, _NEW_EVENTS, _NEW_TARGETS = insert(actions), insert(events), insert(action_targets)
+_NO_TARGETS = delete(action_targets).where(any_of(action_targets.c.action, "b_retargeted"))
 _UPDATE: Final = (
     update(actions).where(actions.c.id == bindparam("b_id"), actions.c.tenant == bindparam("b_tenant")).values(_WRITTEN)
 )
@@ -148,8 +157,7 @@ class _Ground:
         known = sorted({event.action for change in changes for event, _ in change.actions if event.seq > 1})
         ground = cls(held=held)
         if known:
-            wanted = select(actions.c.id, actions.c.tenant, actions.c.version).where(actions.c.id.in_(known))
-            for row in connection.execute(wanted.order_by(actions.c.id).with_for_update()):
+            for row in connection.execute(_VERSIONS, {"b_known": known}):
                 ground.versions[row.id], ground.tenants[row.id] = row.version, row.tenant
         return ground
 
@@ -205,16 +213,16 @@ def _write_actions(connection: Connection, changes: Sequence[Change]) -> None:
     fresh = {event.action for event, _ in facts if event.seq == 1}
     retargeted = {event.action for event, _ in facts if "targets" in event.changes} - fresh
     if fresh:
-        connection.execute(insert(actions), [action_row(latest[id_]) for id_ in latest if id_ in fresh])
+        connection.execute(_NEW_ACTIONS, [action_row(latest[id_]) for id_ in latest if id_ in fresh])
     # The events come before the updates: whoever comes second must fail before it overwrites a row.
-    connection.execute(insert(events), [event_row(event) for event, _ in facts])
+    connection.execute(_NEW_EVENTS, [event_row(event) for event, _ in facts])
     if moved := [_update_row(action_row(action)) for id_, action in sorted(latest.items()) if id_ not in fresh]:
         connection.execute(_UPDATE, moved)
         connection.execute(_OCCUPY, [_occupation(latest[row["b_id"]]) for row in moved])
     if retargeted:
-        connection.execute(delete(action_targets).where(action_targets.c.action.in_(sorted(retargeted))))
+        connection.execute(_NO_TARGETS, {"b_retargeted": sorted(retargeted)})
     if targets := [row for id_ in latest if id_ in fresh | retargeted for row in target_rows(latest[id_])]:
-        connection.execute(insert(action_targets), targets)
+        connection.execute(_NEW_TARGETS, targets)
 
 
 def _occupation(action: Action) -> dict[str, Any]:
@@ -239,9 +247,14 @@ def _add_to_counters(connection: Connection, changes: Sequence[Change]) -> None:
             sums[change.tenant, name] = sums.get((change.tenant, name), 0) + amount
     if not sums:
         return
-    statement = insert_into(connection, counters)
-    total = counters.c.value + statement.excluded.value
     connection.execute(
-        statement.on_conflict_do_update(index_elements=["tenant", "name"], set_={"value": total}),
+        _adding(connection.dialect.name),
         [{"tenant": tenant, "name": name, "value": sums[tenant, name]} for tenant, name in sorted(sums)],
     )
+
+
+@cache
+def _adding(dialect: str) -> Any:
+    statement = insert_into(dialect, counters)
+    total = counters.c.value + statement.excluded.value
+    return statement.on_conflict_do_update(index_elements=["tenant", "name"], set_={"value": total})

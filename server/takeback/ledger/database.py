@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import ColumnElement, Connection, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
 
@@ -17,25 +18,42 @@ _UNWELL: Final = frozenset({"53", "55", "57", "58", "XX"})
 """PostgreSQL's classes of errors that are no statement's fault: no room, locked, interrupted, broken, corrupt."""
 
 
-def insert_into(connection: Connection, table: Table) -> Any:
+def insert_into(dialect: str, table: Table) -> Any:
     """An INSERT that knows ON CONFLICT, which SQLAlchemy has in each dialect's own words."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def insert_missing(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows; those that are there already are kept as they are."""
     if rows:
-        connection.execute(insert_into(connection, table).on_conflict_do_nothing(), list(rows))
+        connection.execute(_insert_missing(connection.dialect.name, table), list(rows))
 
 
 def replace_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows, or replace those with the same primary key."""
-    if not rows:
-        return
-    statement = insert_into(connection, table)
+    if rows:
+        connection.execute(_replace(connection.dialect.name, table), list(rows))
+
+
+# Statements are made once: making one costs more than running it.
+
+
+@cache
+def _insert_missing(dialect: str, table: Table) -> Any:
+    return insert_into(dialect, table).on_conflict_do_nothing()
+
+
+@cache
+def _replace(dialect: str, table: Table) -> Any:
+    statement = insert_into(dialect, table)
     keys = [column.name for column in table.primary_key]
     values = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), list(rows))
+    return statement.on_conflict_do_update(index_elements=keys, set_=values)
+
+
+def any_of(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Whether a column is one of the values given as the parameter `name`, a list."""
+    return column.in_(bindparam(name, expanding=True))
 
 
 def violated(error: IntegrityError, constraint: str, columns: str) -> bool:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -64,6 +64,16 @@ def prepare_file(url: URL) -> None:
         raise LedgerFailure(f"the ledger's file cannot be opened: {error.strerror or error}") from error
 
 
+def file_engine(url: URL, *, durable: bool) -> Engine:
+    """Connections for writing to SQLite, unpooled, with `durable` as in `writing_engine`. Belongs to one thread."""
+    own = url.set(drivername="sqlite")
+    engine = create_engine(
+        own, poolclass=NullPool, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False}
+    )
+    _configure_sqlite(engine, "FULL" if durable else "NORMAL", begin="BEGIN IMMEDIATE")
+    return engine
+
+
 def writing_engine(url: URL, *, durable: bool) -> AsyncEngine:
     """Connections for writing, unpooled: the writer keeps its own.
 
@@ -72,7 +82,7 @@ def writing_engine(url: URL, *, durable: bool) -> AsyncEngine:
     """
     if url.get_backend_name() == "sqlite":
         engine = _engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_MS / 1000})
-        _configure_sqlite(engine, "FULL" if durable else "NORMAL", begin="BEGIN IMMEDIATE")
+        _configure_sqlite(engine.sync_engine, "FULL" if durable else "NORMAL", begin="BEGIN IMMEDIATE")
         return engine
     settings = {"synchronous_commit": "on" if durable else "off"}
     return _engine(url, poolclass=NullPool, connect_args=_postgresql_arguments(settings))
@@ -83,7 +93,7 @@ def reading_engine(url: URL) -> AsyncEngine:
     pool: dict[str, Any] = {"pool_size": _READERS, "max_overflow": _READERS_OVERFLOW, "pool_timeout": _CONNECT_SECONDS}
     if url.get_backend_name() == "sqlite":
         engine = _engine(url, connect_args={"timeout": BUSY_MS / 1000}, **pool)
-        _configure_sqlite(engine, "FULL", begin="BEGIN")
+        _configure_sqlite(engine.sync_engine, "FULL", begin="BEGIN")
         return engine
     return _engine(url, connect_args=_postgresql_arguments({}), pool_pre_ping=True, **pool)
 
@@ -104,8 +114,8 @@ def _postgresql_arguments(settings: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _configure_sqlite(engine: AsyncEngine, synchronous: str, *, begin: str) -> None:
-    @event.listens_for(engine.sync_engine, "connect")
+def _configure_sqlite(engine: Engine, synchronous: str, *, begin: str) -> None:
+    @event.listens_for(engine, "connect")
     def _settings(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself; _begin does
         cursor = connection.cursor()
@@ -117,11 +127,11 @@ def _configure_sqlite(engine: AsyncEngine, synchronous: str, *, begin: str) -> N
         cursor.execute(f"PRAGMA synchronous={synchronous}")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
         connection.exec_driver_sql(begin)
 
-    @event.listens_for(engine.sync_engine, "commit")
+    @event.listens_for(engine, "commit")
     def _commit(connection: Any) -> None:
         # In some kinds of trouble SQLite rolls back by itself; the driver's commit then does nothing and says nothing.
         if not connection.connection.driver_connection.in_transaction:

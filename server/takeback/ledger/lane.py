@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -26,6 +26,16 @@ _LOOKS: Final = 25
 _LOOK_PAUSE: Final = 0.2
 # Text on its way to the server: the driver would take a parameter of this type for a number.
 _STATUS: Final = text("SELECT pg_xact_status(CAST(CAST(:mark AS text) AS xid8))")
+
+
+class AnyLane(Protocol):
+    """What the writer needs of a lane."""
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Do the work in one transaction."""
+
+    async def close(self) -> None:
+        """Close the connection. Never raises; bounded."""
 
 
 class Lane:

@@ -7,13 +7,14 @@ fence never starts again. All functions run inside the writer's transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, or_, select, update
 
-from takeback.ledger.database import insert_into
+from takeback.ledger.database import any_of, insert_into
 from takeback.ledger.schema import leases
 from takeback.ports import Approach, Lease, LeaseLost
 
@@ -28,6 +29,14 @@ _RESTORE = (
     update(leases)
     .where(leases.c.name == bindparam("b_name"))
     .values({column: bindparam(f"b_{column}") for column in ("holder", "fence", "taken_at", "expires_at")})
+)
+
+_LOCKED = select(leases).where(any_of(leases.c.name, "b_names")).order_by(leases.c.name).with_for_update()
+_HELD = (
+    select(leases.c.name, leases.c.holder, leases.c.fence)
+    .where(any_of(leases.c.name, "b_names"))
+    .order_by(leases.c.name)
+    .with_for_update()
 )
 
 _Lease = dict[str, Any]
@@ -66,8 +75,7 @@ def _locked(connection: Connection, names: set[str]) -> dict[str, _Lease]:
     """The rows of leases as they stand, locked in sorted order, so that no two guards wait for each other."""
     if not names:
         return {}
-    statement = select(leases).where(leases.c.name.in_(sorted(names))).order_by(leases.c.name).with_for_update()
-    return {row["name"]: dict(row) for row in connection.execute(statement).mappings()}
+    return {row["name"]: dict(row) for row in connection.execute(_LOCKED, {"b_names": sorted(names)}).mappings()}
 
 
 def _disjoint(
@@ -96,7 +104,7 @@ def _take(connection: Connection, approaches: Sequence[Approach], before: Mappin
     rows = sorted((row for approach in approaches for row in _wanted(approach)), key=lambda row: str(row["name"]))
     if not rows:
         return [Grant() for _ in approaches]
-    statement = _upsert(connection)
+    statement = _upsert(connection.dialect.name)
     fences: dict[str, int] = {row.name: row.fence for row in connection.execute(statement, rows)}
     missed = {str(row["name"]) for row in rows} - fences.keys()
     # A name that nobody had held before may have been taken by another guard at this very moment.
@@ -115,8 +123,9 @@ def _wanted(approach: Approach) -> list[_Lease]:
     ]
 
 
-def _upsert(connection: Connection) -> Any:
-    statement = insert_into(connection, leases)
+@cache
+def _upsert(dialect: str) -> Any:
+    statement = insert_into(dialect, leases)
     new = statement.excluded
     grown = case((leases.c.holder == new.holder, leases.c.fence), else_=leases.c.fence + 1)
     return statement.on_conflict_do_update(
@@ -150,7 +159,13 @@ def _put_back(connection: Connection, got: Sequence[Lease], before: Mapping[str,
 
 
 def _row(lease: Lease, taken_at: datetime) -> _Lease:
-    return asdict(lease) | {"taken_at": taken_at}
+    return {
+        "name": lease.name,
+        "holder": lease.holder,
+        "fence": lease.fence,
+        "taken_at": taken_at,
+        "expires_at": lease.expires_at,
+    }
 
 
 def free(connection: Connection, given: Iterable[Lease]) -> None:
@@ -177,9 +192,7 @@ def current(connection: Connection, named: Iterable[Lease]) -> dict[str, tuple[s
     names = sorted({lease.name for lease in named})
     if not names:
         return {}
-    statement = select(leases.c.name, leases.c.holder, leases.c.fence).where(leases.c.name.in_(names))
-    found = connection.execute(statement.order_by(leases.c.name).with_for_update())
-    return {row.name: (row.holder, row.fence) for row in found}
+    return {row.name: (row.holder, row.fence) for row in connection.execute(_HELD, {"b_names": names})}
 
 
 def check(ours: Iterable[Lease], held: Mapping[str, tuple[str | None, int]]) -> None:

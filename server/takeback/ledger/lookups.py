@@ -3,18 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Final
 
-from sqlalchemy import Connection, RowMapping, Select, case, func, select, text
+from sqlalchemy import Connection, RowMapping, case, func, select, text
 
 from takeback.core.action import Action
 from takeback.core.vocabulary import RunStatus
+from takeback.ledger.database import any_of
 from takeback.ledger.leases import Grant
 from takeback.ledger.rows import action_from
 from takeback.ledger.schema import NOT_VOID, action_targets, actions, counters, runs
 from takeback.ports import Approach, Standing
 
 _Key = tuple[str, str]
+
+
+_FOR_TENANTS: Final = any_of(actions.c.tenant, "b_tenants")
+_NEWEST: Final = (
+    select(
+        actions.c.tenant,
+        actions.c.operation,
+        func.max(case((text(NOT_VOID), actions.c.ord), else_=None)).label("newest"),
+        func.max(actions.c.generation).label("highest"),
+    )
+    .where(_FOR_TENANTS, any_of(actions.c.operation, "b_operations"))
+    .group_by(actions.c.tenant, actions.c.operation)
+    .subquery("newest")
+)
+_EARLIER: Final = select(
+    _NEWEST.c.tenant.label("for_tenant"), _NEWEST.c.operation.label("for_operation"), _NEWEST.c.highest, actions
+).select_from(_NEWEST.outerjoin(actions, actions.c.ord == _NEWEST.c.newest))
+_KEYED: Final = select(actions).where(_FOR_TENANTS, any_of(actions.c.client_key, "b_keys"), text(NOT_VOID))
+_OCCUPYING: Final = (
+    select(action_targets.c.lease_name, actions)
+    .join(action_targets, action_targets.c.action == actions.c.id)
+    .where(
+        any_of(action_targets.c.tenant, "b_tenants"), text("occupied"), any_of(action_targets.c.lease_name, "b_names")
+    )
+    .order_by(actions.c.ord)
+)
+_COUNTERS: Final = select(counters).where(any_of(counters.c.tenant, "b_tenants"), any_of(counters.c.name, "b_names"))
+_RUNS: Final = select(runs.c.tenant, runs.c.id, runs.c.status).where(
+    any_of(runs.c.tenant, "b_tenants"), any_of(runs.c.id, "b_runs")
+)
 
 
 def standings(connection: Connection, approaches: Sequence[Approach], grants: Sequence[Grant]) -> list[Standing]:
@@ -41,24 +72,10 @@ def standings(connection: Connection, approaches: Sequence[Approach], grants: Se
 
 def _earlier(connection: Connection, approaches: Sequence[Approach]) -> dict[_Key, tuple[Action | None, int]]:
     """By (tenant, operation): the newest action that is not void, and the highest generation."""
-    standing = case((text(NOT_VOID), actions.c.ord), else_=None)
-    newest = (
-        select(
-            actions.c.tenant,
-            actions.c.operation,
-            func.max(standing).label("newest"),
-            func.max(actions.c.generation).label("highest"),
-        )
-        .where(actions.c.tenant.in_(_tenants(approaches)), actions.c.operation.in_(_all(approaches, _operation)))
-        .group_by(actions.c.tenant, actions.c.operation)
-        .subquery("newest")
-    )
-    statement = select(
-        newest.c.tenant.label("for_tenant"), newest.c.operation.label("for_operation"), newest.c.highest, actions
-    ).select_from(newest.outerjoin(actions, actions.c.ord == newest.c.newest))
+    wanted = {"b_tenants": _tenants(approaches), "b_operations": _all(approaches, _operation)}
     return {
         (row["for_tenant"], row["for_operation"]): (_action_or_none(row), row["highest"])
-        for row in connection.execute(statement).mappings()
+        for row in connection.execute(_EARLIER, wanted).mappings()
     }
 
 
@@ -72,8 +89,8 @@ def _keyed(connection: Connection, approaches: Sequence[Approach]) -> list[Actio
     if not keyed:
         return []
     keys = _all(keyed, lambda approach: approach.client_key or "")
-    wanted = (actions.c.tenant.in_(_tenants(keyed)), actions.c.client_key.in_(keys), text(NOT_VOID))
-    return [action_from(row) for row in connection.execute(select(actions).where(*wanted)).mappings()]
+    wanted = {"b_tenants": _tenants(keyed), "b_keys": keys}
+    return [action_from(row) for row in connection.execute(_KEYED, wanted).mappings()]
 
 
 def _by_client_key(approach: Approach, keyed: Iterable[Action]) -> Action | None:
@@ -92,17 +109,9 @@ def _occupants(connection: Connection, approaches: Sequence[Approach]) -> list[t
     named = [approach for approach in approaches if approach.lease_names]
     if not named:
         return []
-    statement: Select[Any] = (
-        select(action_targets.c.lease_name, actions)
-        .join(action_targets, action_targets.c.action == actions.c.id)
-        .where(
-            action_targets.c.tenant.in_(_tenants(named)),
-            text("occupied"),
-            action_targets.c.lease_name.in_(sorted({name for approach in named for name in target_names(approach)})),
-        )
-        .order_by(actions.c.ord)
-    )
-    return [(row["lease_name"], action_from(row)) for row in connection.execute(statement).mappings()]
+    names = sorted({name for approach in named for name in target_names(approach)})
+    found = connection.execute(_OCCUPYING, {"b_tenants": _tenants(named), "b_names": names}).mappings()
+    return [(row["lease_name"], action_from(row)) for row in found]
 
 
 def target_names(approach: Approach) -> set[str]:
@@ -125,15 +134,13 @@ def _counters(connection: Connection, approaches: Sequence[Approach]) -> dict[_K
     names = sorted({name for approach in approaches for name in approach.counters})
     if not names:
         return {}
-    statement = select(counters).where(counters.c.tenant.in_(_tenants(approaches)), counters.c.name.in_(names))
-    return {(row.tenant, row.name): row.value for row in connection.execute(statement)}
+    found = connection.execute(_COUNTERS, {"b_tenants": _tenants(approaches), "b_names": names})
+    return {(row.tenant, row.name): row.value for row in found}
 
 
 def _run_statuses(connection: Connection, approaches: Sequence[Approach]) -> dict[_Key, RunStatus]:
-    statement = select(runs.c.tenant, runs.c.id, runs.c.status).where(
-        runs.c.tenant.in_(_tenants(approaches)), runs.c.id.in_(_all(approaches, lambda approach: approach.run))
-    )
-    return {(row.tenant, row.id): RunStatus(row.status) for row in connection.execute(statement)}
+    wanted = {"b_tenants": _tenants(approaches), "b_runs": _all(approaches, lambda approach: approach.run)}
+    return {(row.tenant, row.id): RunStatus(row.status) for row in connection.execute(_RUNS, wanted)}
 
 
 def _operation(approach: Approach) -> str:

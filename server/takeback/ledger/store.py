@@ -19,8 +19,9 @@ from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run
 from takeback.ledger import images, leases, queries, rows, schema
 from takeback.ledger.access import AccessLog
 from takeback.ledger.database import insert_missing
-from takeback.ledger.engine import parse, prepare_file, reading_engine, writing_engine
-from takeback.ledger.lane import Lane
+from takeback.ledger.engine import file_engine, parse, prepare_file, reading_engine, writing_engine
+from takeback.ledger.file_lane import FileLane
+from takeback.ledger.lane import AnyLane, Lane
 from takeback.ledger.migrate import migrate
 from takeback.ledger.watch import Watch
 from takeback.ledger.writer import GiveBack, Writer
@@ -54,8 +55,16 @@ async def open_ledger(url: str) -> SqlLedger:
     except BaseException:
         await durable.dispose()
         raise
-    loose = writing_engine(address, durable=False)
-    ledger = SqlLedger(reading_engine(address), Lane(durable, durable=True), Lane(loose, durable=False))
+    if address.get_backend_name() == "sqlite":
+        await durable.dispose()
+        lanes: tuple[AnyLane, AnyLane] = (
+            FileLane(file_engine(address, durable=True)),
+            FileLane(file_engine(address, durable=False)),
+        )
+    else:
+        loose = writing_engine(address, durable=False)
+        lanes = (Lane(durable, durable=True), Lane(loose, durable=False))
+    ledger = SqlLedger(reading_engine(address), *lanes)
     ledger.start()
     return ledger
 
@@ -63,7 +72,7 @@ async def open_ledger(url: str) -> SqlLedger:
 class SqlLedger:
     """The durable memory of every change, as `takeback.ports.Ledger` describes it. `open_ledger` makes one."""
 
-    def __init__(self, readers: AsyncEngine, durable: Lane, loose: Lane) -> None:
+    def __init__(self, readers: AsyncEngine, durable: AnyLane, loose: AnyLane) -> None:
         self._readers = readers
         self._watch = Watch()
         self._writer = Writer(durable, loose, committed=self._watch.committed)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from takeback.ledger import changes, leases, lookups
 from takeback.ledger.changes import Durable, Outcome
 from takeback.ledger.database import first_line
-from takeback.ledger.lane import Lane
+from takeback.ledger.lane import AnyLane
 from takeback.ports import Approach, Change, Lease, LedgerFailure
 
 M = TypeVar("M")
@@ -60,7 +60,7 @@ class _Queue(Generic[M]):
 class Writer:
     """Start it with `start`, stop it with `close`."""
 
-    def __init__(self, durable: Lane, loose: Lane, *, committed: Callable[[Change], None]) -> None:
+    def __init__(self, durable: AnyLane, loose: AnyLane, *, committed: Callable[[Change], None]) -> None:
         self._durable_lane, self._loose_lane = durable, loose
         self._committed = committed
         self._durable: _Queue[Durable] = _Queue()

@@ -68,6 +68,13 @@ class FileLane:
     def _once(self, work: Callable[[Connection], T]) -> T:
         connection = self._connected()
         try:
+            return self._transaction(connection, work)
+        finally:
+            if self._connection is not connection:  # nobody waits for this thread any more, or the connection is bad
+                _end(connection)
+
+    def _transaction(self, connection: Connection, work: Callable[[Connection], T]) -> T:
+        try:
             transaction = connection.begin()
             result = work(connection)
         except BaseException:
@@ -100,9 +107,13 @@ class FileLane:
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(Exception):
-                connection.invalidate()
-                connection.close()
+            _end(connection)
+
+
+def _end(connection: Connection) -> None:
+    with suppress(Exception):
+        connection.invalidate()
+        connection.close()
 
 
 def _a_thread() -> ThreadPoolExecutor:

@@ -15,7 +15,10 @@ from takeback_tools.mcp.messages import INTERNAL_ERROR, error_message
 log = logging.getLogger(__name__)
 
 MAX_ASKED: Final = 64
-"""Requests of the server that may be in progress at a time."""
+"""Requests of the server that may be in progress at a time; more are refused."""
+
+MAX_REFUSED: Final = 1000
+"""Requests that may wait for their answer to be sent; more are dropped, as from a server that asks and never reads."""
 
 _TOO_MANY: Final = -32000
 
@@ -25,19 +28,32 @@ class Asked:
 
     def __init__(self, hooks: Hooks, send: Callable[[Mapping[str, Any]], Awaitable[None]]) -> None:
         self._hooks, self._send = hooks, send
-        self._tasks: dict[str | int, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._by_id: dict[str | int, asyncio.Task[None]] = {}
 
     def take(self, number: JSON, method: str, params: JSON) -> None:
         """Begin to answer. Returns at once."""
         if not isinstance(number, int | str) or isinstance(number, bool):
             log.debug("a request of the server with the id %r is dropped", number)
             return
-        task = asyncio.get_running_loop().create_task(self._answer(number, method, params))
-        self._tasks[number] = task
-        task.add_done_callback(lambda _: self._tasks.pop(number, None))
+        if len(self._tasks) >= MAX_REFUSED:
+            log.debug("too many requests of the server wait; one is dropped")
+            return
+        refused = len(self._tasks) >= MAX_ASKED and method != "ping"
+        task = asyncio.get_running_loop().create_task(self._answer(number, method, params, refused=refused))
+        self._tasks.add(task)
+        self._by_id[number] = task
+        task.add_done_callback(lambda _: self._forget(number, task))
 
-    async def _answer(self, number: str | int, method: str, params: JSON) -> None:
+    def _forget(self, number: str | int, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._by_id.get(number) is task:  # a server may use a number again too early
+            del self._by_id[number]
+
+    async def _answer(self, number: str | int, method: str, params: JSON, *, refused: bool) -> None:
         try:
+            if refused:
+                raise Answered(_TOO_MANY, "too many requests at a time")  # noqa: TRY301 - as the handler's own refusal
             answer = {"jsonrpc": "2.0", "id": number, "result": await self._result(method, params)}
         except Answered as refusal:
             answer = error_message(number, refusal)
@@ -49,18 +65,16 @@ class Asked:
     async def _result(self, method: str, params: JSON) -> dict[str, Any]:
         if method == "ping":
             return {}
-        if len(self._tasks) > MAX_ASKED:
-            raise Answered(_TOO_MANY, "too many requests at a time")
         return await self._hooks.request(method, params)
 
     def cancel(self, params: JSON) -> None:
         """The server took a request back (`notifications/cancelled`)."""
         wanted = params.get("requestId") if isinstance(params, dict) else None
-        task = self._tasks.get(wanted) if isinstance(wanted, str | int) else None
+        task = self._by_id.get(wanted) if isinstance(wanted, str | int) else None
         if task is not None:
             task.cancel()
 
     def close(self) -> None:
         """Nobody is there any more to be answered."""
-        for task in list(self._tasks.values()):
+        for task in self._tasks:
             task.cancel()

@@ -15,7 +15,7 @@ MAX_MESSAGE: Final = 32 * 1024 * 1024
 """Bytes that one message from an upstream may have."""
 
 
-async def refuse(method: str, params: JSON) -> dict[str, Any]:
+async def refuse(method: str, params: JSON) -> dict[str, Any]:  # noqa: ARG001 - as the hook has it
     """Answer a server's request when nobody bridges it: `ping` is answered, anything else is not known.
 
     Raises:

@@ -7,12 +7,22 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
+import httpx2
 from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
 
 from takeback.core.jsontext import JSON
-from takeback.ports import Answered, NotificationSink, NotSent, OutcomeUnknown, ProgressSink, ToolDefinition, ToolFailure
+from takeback.ports import (
+    Answered,
+    NotificationSink,
+    NotSent,
+    OutcomeUnknown,
+    ProgressSink,
+    ToolDefinition,
+    ToolFailure,
+)
 from takeback_tools.mcp.channel import METHOD_NOT_FOUND, Channel, Hooks, refuse
 from takeback_tools.mcp.http import HttpChannel
+from takeback_tools.mcp.messages import unsubscribed
 from takeback_tools.mcp.process import launch
 from takeback_tools.mcp.pump import Pump
 from takeback_tools.mcp.session import Session, agree
@@ -27,13 +37,14 @@ PAGES: Final = 1000
 HOLD_OFF: Final = (0.5, 30.0)
 """Seconds after a failed start before the next attempt: first, and at most (doubled each time)."""
 
-REDACTED: Final = "[secret]"
-
 RequestHandler = Callable[[str, JSON], Awaitable[dict[str, Any]]]
 
 
 class McpConnector:
-    """One upstream of the policy. A connection that ended is made anew by the next request, never in the middle of one."""
+    """One upstream of the policy.
+
+    A connection that ended is made anew by the next request, never in the middle of one.
+    """
 
     def __init__(self, name: str, settings: McpSettings) -> None:
         self.name, self._settings = name, settings
@@ -41,15 +52,14 @@ class McpConnector:
         self._starting: asyncio.Task[Session] | None = None
         self._tools: tuple[ToolDefinition, ...] | None = None
         self._param_headers: dict[str, Mapping[tuple[str, ...], str]] = {}
-        self._sinks: list[NotificationSink] = []
+        self._sinks: list[Pump[tuple[str, JSON]]] = []
         self._handler: RequestHandler = refuse
-        self._told: Pump[tuple[str, JSON]] | None = None
         self._listening: asyncio.Task[None] | None = None
         self._failures, self._not_before = 0, 0.0
         self._last_failure = ""
         self._closed = False
         self._changes = 0
-        self._secrets = settings.secrets()
+        self._reading = asyncio.Lock()
 
     @property
     def capabilities(self) -> Mapping[str, Any]:
@@ -63,7 +73,12 @@ class McpConnector:
 
     def on_notification(self, sink: NotificationSink) -> None:
         """As `ToolClient.on_notification`."""
-        self._sinks.append(sink)
+
+        async def deliver(told: tuple[str, JSON]) -> None:
+            await sink(self.name, *told)
+
+        # One queue for each, so that a listener that fails or hangs takes nothing from the others.
+        self._sinks.append(Pump(deliver, f"notifications of {self.name}"))
 
     def on_request(self, handler: RequestHandler) -> None:
         """Who answers what the server asks (elicitation, sampling, roots) from now on. Raises Answered to refuse."""
@@ -84,7 +99,13 @@ class McpConnector:
         if self._starting is None:
             self._starting = asyncio.get_running_loop().create_task(self._begin())
             self._starting.add_done_callback(self._started)
-        return await asyncio.shield(self._starting)
+        starting = self._starting
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            if starting.cancelled():  # by `close`, and not we by our caller
+                raise NotSent(f"upstream {self.name} was stopped") from None
+            raise
 
     def _started(self, task: asyncio.Task[Session]) -> None:
         self._starting = None
@@ -106,7 +127,7 @@ class McpConnector:
             self._failures += 1
             self._last_failure = self._clean(f"upstream {self.name} does not start: {failure}")
             raise NotSent(self._last_failure) from None
-        self._failures, self._tools = 0, None
+        self._failures = 0
         if session.stateless:
             self._listening = loop.create_task(self._listen(session))
         return session
@@ -125,15 +146,17 @@ class McpConnector:
             raise
 
     async def _channel(self) -> Channel:
-        hooks = Hooks(notification=self._tell, request=lambda method, params: self._handler(method, params))
+        hooks = Hooks(notification=self._tell, request=self._asked)
         settings = self._settings
         if settings.transport == "stdio":
             return await launch(self.name, settings, hooks)
-        if settings.transport == "sse":
-            channel = SseChannel(self.name, settings, hooks)
+        try:
+            channel = (SseChannel if settings.transport == "sse" else HttpChannel)(self.name, settings, hooks)
+        except (ValueError, httpx2.InvalidURL) as error:
+            raise NotSent(f"its url or headers cannot be used: {error}") from None
+        if isinstance(channel, SseChannel):
             await channel.open(settings.start_timeout)
-            return channel
-        return HttpChannel(self.name, settings, hooks)
+        return channel
 
     async def _listen(self, session: Session) -> None:
         """The stateless era's way to hear that a list changed. A server that cannot is not asked again."""
@@ -148,9 +171,11 @@ class McpConnector:
             except ToolFailure:
                 wait = min(wait * 2, longest)
             await asyncio.sleep(wait)
+            self._outdated()  # what changed while nobody listened is not told again
 
     async def _drop(self) -> None:
-        session, self._session, self._tools = self._session, None, None
+        session, self._session = self._session, None
+        self._outdated()
         if self._listening is not None:
             self._listening.cancel()
             self._listening = None
@@ -164,8 +189,8 @@ class McpConnector:
             self._starting.cancel()
             await asyncio.wait({self._starting}, timeout=5.0)
         await self._drop()
-        if self._told is not None:
-            self._told.stop()
+        for sink in self._sinks:
+            sink.stop()
 
     # --- Requests ------------------------------------------------------------------------------------------------
 
@@ -180,8 +205,8 @@ class McpConnector:
     ) -> dict[str, Any]:
         """As `ToolClient.request`."""
         session = await self._connected()
-        if session.stateless and method == "tools/call" and params is not None:
-            headers = {**self._mirrored(params), **(headers or {})}
+        if session.stateless and self._settings.transport == "http" and method == "tools/call" and params is not None:
+            headers = {**await self._mirrored(params), **(headers or {})}
         bound = timeout if timeout is not None else self._settings.timeout
         try:
             return await session.request(method, params, timeout=bound, progress=progress, headers=headers)
@@ -193,29 +218,37 @@ class McpConnector:
         except NotSent as failure:
             raise NotSent(self._clean(_joined(str(failure), session.channel.diagnosis))) from None
 
-    def _mirrored(self, params: Mapping[str, Any]) -> dict[str, str]:
-        """The `Mcp-Param-*` headers that the tool's schema asks for."""
+    async def _mirrored(self, params: Mapping[str, Any]) -> dict[str, str]:
+        """The `Mcp-Param-*` headers that the tool's schema asks for. A server refuses a call that lacks them."""
+        try:
+            await self.tools()
+        except ToolFailure as failure:
+            raise NotSent(f"nothing was called, because the tools could not be listed: {failure}") from None
         wanted = self._param_headers.get(str(params.get("name")))
         return mcp_param_headers(wanted, params.get("arguments") or {}) if wanted else {}
 
     def _clean(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, REDACTED)
-        return text
+        return self._settings.redacted(text)
 
     # --- Tools ---------------------------------------------------------------------------------------------------
 
     async def tools(self) -> Sequence[ToolDefinition]:
         """As `ToolClient.tools`."""
         await self._connected()
-        if self._tools is None:
-            changes = self._changes
-            definitions = tuple(ToolDefinition(self.name, tool["name"], tool) for tool in await self._listed())
-            self._param_headers = {d.name: x_mcp_header_map(d.input_schema) for d in definitions}
-            if changes != self._changes:
-                return definitions  # changed while it was read: the next one asks again
+        return self._tools if self._tools is not None else await self._read_once()
+
+    async def _read_once(self) -> tuple[ToolDefinition, ...]:
+        """The list, read once for all who ask at the same time."""
+        async with self._reading:
+            return self._tools if self._tools is not None else await self._read_tools()
+
+    async def _read_tools(self) -> tuple[ToolDefinition, ...]:
+        changes = self._changes
+        definitions = tuple(ToolDefinition(self.name, tool["name"], tool) for tool in await self._listed())
+        self._param_headers = {d.name: x_mcp_header_map(d.input_schema) for d in definitions}
+        if changes == self._changes:  # otherwise it changed while it was read: the next one asks again
             self._tools = definitions
-        return self._tools
+        return definitions
 
     async def _listed(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -228,7 +261,9 @@ class McpConnector:
                     return []
                 raise
             tools = page.get("tools")
-            if not isinstance(tools, list) or not all(isinstance(t, dict) and isinstance(t.get("name"), str) for t in tools):
+            if not isinstance(tools, list) or not all(
+                isinstance(t, dict) and isinstance(t.get("name"), str) for t in tools
+            ):
                 raise OutcomeUnknown("malformed", f"upstream {self.name} gave a list of tools that is none")
             found += tools
             cursor = page.get("nextCursor")
@@ -238,17 +273,20 @@ class McpConnector:
 
     # --- What the server says on its own -------------------------------------------------------------------------
 
-    def _tell(self, method: str, params: JSON) -> None:
-        if method == "notifications/tools/list_changed":
-            self._tools = None
-            self._changes += 1
-        if self._told is None:
-            self._told = Pump(self._deliver, f"notifications of {self.name}")
-        self._told.offer((method, params))
+    async def _asked(self, method: str, params: JSON) -> dict[str, Any]:
+        return await self._handler(method, params)
 
-    async def _deliver(self, told: tuple[str, JSON]) -> None:
+    def _tell(self, method: str, params: JSON) -> None:
+        if method == "notifications/subscriptions/acknowledged":
+            return  # ours: who listens to us subscribes with us
+        if method == "notifications/tools/list_changed":
+            self._outdated()
         for sink in self._sinks:
-            await sink(self.name, *told)
+            sink.offer((method, unsubscribed(params)))
+
+    def _outdated(self) -> None:
+        self._tools = None
+        self._changes += 1
 
 
 def _joined(text: str, more: str) -> str:

@@ -16,20 +16,21 @@ import httpx2
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
-from takeback.core.jsontext import MalformedJSON, dumps, loads
+from takeback.core.jsontext import dumps
 from takeback.ports import NotSent, OutcomeUnknown, ProgressSink, ToolFailure
 from takeback_tools.mcp.asked import Asked
 from takeback_tools.mcp.channel import Hooks
 from takeback_tools.mcp.exchange import (
     Events,
     SessionEnded,
+    address,
     body_of,
     is_event_stream,
     method_headers,
     open_response,
     refusal_of,
 )
-from takeback_tools.mcp.messages import settled, tokened
+from takeback_tools.mcp.messages import answers, messages_in, notification, number_of, request_text, settled
 from takeback_tools.mcp.pump import Pump
 from takeback_tools.mcp.settings import McpSettings
 
@@ -42,8 +43,8 @@ LISTEN_PAUSE: Final = (1.0, 30.0)
 """Seconds between attempts to listen for what the server says on its own: first, and at most."""
 
 _SINK_GRACE: Final = 1.0
-_ACCEPTED: Final = 202
 _OK: Final = 200
+_ERROR: Final = 400
 
 
 def make_client(settings: McpSettings) -> httpx2.AsyncClient:
@@ -60,11 +61,12 @@ class HttpChannel:
 
     def __init__(self, name: str, settings: McpSettings, hooks: Hooks) -> None:
         self._name, self._hooks = name, hooks
-        self._url = settings.url or ""
+        self._url = address(settings.url)
         self._client = make_client(settings)
         self._session: str | None = None
         self._next_id = 0
         self._asked = Asked(hooks, self._post_quietly)
+        self._pumps: dict[int, Pump[Mapping[str, Any]]] = {}
         self._background: set[asyncio.Task[None]] = set()
         self.version = ""
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -86,14 +88,13 @@ class HttpChannel:
         if self.lost.done():
             raise NotSent(self.lost.result())
         self._next_id = number = self._next_id + 1
-        message: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
-        sent = tokened(params, number if progress is not None else None)
-        if sent is not None:
-            message["params"] = sent
-        pump = Pump(progress, f"progress of {method}") if progress is not None else None
+        text = request_text(number, method, params, with_progress=progress is not None)
+        post = self._post_request(text, {**method_headers(method, params), **(headers or {})})
+        if progress is not None:
+            self._pumps[number] = Pump(progress, f"progress of {method}")
         try:
             async with asyncio.timeout(timeout):
-                return await self._exchange(number, message, {**method_headers(method, params), **(headers or {})}, pump)
+                return await self._exchange(number, post, opening=method == "initialize")
         except TimeoutError:
             self._tell_cancelled(number, method, "no answer in time")
             raise OutcomeUnknown("timeout", f"no answer to {method} within {timeout:g} s") from None
@@ -104,36 +105,46 @@ class HttpChannel:
             self._lose(str(ended))
             raise
         finally:
+            pump = self._pumps.pop(number, None)
             if pump is not None:
                 pump.stop()
 
-    async def _exchange(
-        self, number: int, message: Mapping[str, Any], headers: Mapping[str, str], pump: Pump[Mapping[str, Any]] | None
-    ) -> dict[str, Any]:
-        response = await open_response(self._client, self._post_request(_line(message), headers))
-        try:
-            if response.status_code != _OK:
-                raise await refusal_of(response, in_session=self._session is not None)
-            if message["method"] == "initialize":
-                self._session = response.headers.get(SESSION_HEADER) or None
-            answer = await self._answer(number, response, pump)
-        finally:
-            await response.aclose()
+    async def _exchange(self, number: int, post: httpx2.Request, *, opening: bool) -> dict[str, Any]:
+        response = await open_response(self._client, post)
+        if opening and response.status_code == _OK:
+            self._session = response.headers.get(SESSION_HEADER) or None
+        if response.status_code == _OK and is_event_stream(response):
+            answer = await self._streamed(number, response)
+        else:
+            answer = await self._whole(number, response, in_session=SESSION_HEADER in post.headers)
+        pump = self._pumps.get(number)
         if pump is not None:
             await pump.finish(_SINK_GRACE)
         return settled(answer)
 
-    async def _answer(
-        self, number: int, response: httpx2.Response, pump: Pump[Mapping[str, Any]] | None
-    ) -> Mapping[str, Any]:
-        if not is_event_stream(response):
-            return _one(await body_of(response), number)
+    async def _whole(self, number: int, response: httpx2.Response, *, in_session: bool) -> Mapping[str, Any]:
+        """The answer in a body that is no event stream."""
+        try:
+            if response.status_code != _OK:
+                raise await refusal_of(response, number, in_session=in_session)
+            messages = messages_in(await body_of(response))
+        finally:
+            await response.aclose()
+        found = [message for message in messages if self._take(message, number)]
+        if not found:
+            raise OutcomeUnknown("malformed", "the answer holds no response to the request")
+        return found[0]  # type: ignore[no-any-return]
+
+    async def _streamed(self, number: int, response: httpx2.Response) -> Mapping[str, Any]:
         events = Events()
         while True:
-            async for message in events.read(response):
-                if self._take(message, number, pump):
-                    return message  # type: ignore[no-any-return]
-            await response.aclose()
+            try:
+                async with contextlib.aclosing(events.read(response)) as messages:
+                    async for message in messages:
+                        if self._take(message, number):
+                            return message  # type: ignore[no-any-return]
+            finally:
+                await response.aclose()
             response = await self._resumed(events)
 
     async def _resumed(self, events: Events) -> httpx2.Response:
@@ -152,18 +163,19 @@ class HttpChannel:
             raise OutcomeUnknown("lost", "the event stream ended without the answer and cannot be resumed")
         return response
 
-    def _take(self, message: Any, number: int, pump: Pump[Mapping[str, Any]] | None) -> bool:
+    def _take(self, message: Any, number: int | None) -> bool:
         """Whether this is the answer to `number`. Everything else goes where it belongs."""
-        if not isinstance(message, dict):
+        method = message.get("method") if isinstance(message, dict) else 0
+        if method is None:
+            return number is not None and answers(message, number)
+        if not isinstance(method, str):
             log.warning("%s sent something that is no JSON-RPC message", self._name)
             return False
-        method = message.get("method")
-        if method is None:
-            return message.get("id") in {number, str(number)}
         params = message.get("params")
         if "id" in message:
             self._asked.take(message["id"], method, params)
         elif method == "notifications/progress" and isinstance(params, dict):
+            pump = self._pumps.get(number_of(params.get("progressToken")) or 0)
             if pump is not None:
                 pump.offer({key: value for key, value in params.items() if key != "progressToken"})
         elif method == "notifications/cancelled":
@@ -183,22 +195,28 @@ class HttpChannel:
         return headers
 
     def _post_request(self, body: bytes, headers: Mapping[str, str]) -> httpx2.Request:
-        return self._client.build_request("POST", self._url, content=body, headers={**headers, **self._headers()})
+        try:
+            return self._client.build_request("POST", self._url, content=body, headers={**headers, **self._headers()})
+        except (ValueError, httpx2.InvalidURL) as error:
+            raise NotSent(f"the request cannot be written: {error}") from None
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """As `Channel.notify`."""
-        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
-        if params is not None:
-            message["params"] = dict(params)
-        await self._post_quietly(message)
+        await self._post_quietly(notification(method, params))
         if method == "notifications/initialized":
             self._in_background(self._listen())
 
     async def _post_quietly(self, message: Mapping[str, Any]) -> None:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                response = await open_response(self._client, self._post_request(_line(message), {}))
-                await response.aclose()
+                response = await open_response(self._client, self._post_request(dumps(message), {}))
+                try:
+                    if response.status_code >= _ERROR:
+                        raise NotSent(f"HTTP {response.status_code}")
+                    if not is_event_stream(response):
+                        await body_of(response)  # read to its end, the connection can be used again
+                finally:
+                    await response.aclose()
         except (ToolFailure, TimeoutError) as failure:
             log.info("%s: %s was not delivered: %s", self._name, message.get("method", "an answer"), failure)
 
@@ -206,9 +224,7 @@ class HttpChannel:
         """In the stateless era the closed stream says it."""
         if method != "initialize" and self.version not in MODERN_PROTOCOL_VERSIONS and not self.lost.done():
             params = {"requestId": number, "reason": reason}
-            self._in_background(
-                self._post_quietly({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
-            )
+            self._in_background(self._post_quietly(notification("notifications/cancelled", params)))
 
     def _in_background(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -220,10 +236,15 @@ class HttpChannel:
     async def _listen(self) -> None:
         """The handshake era's stream for what belongs to no request. A server without one answers 405."""
         wait, longest = LISTEN_PAUSE
+        events = Events()
         while not self.lost.done():
             headers = self._headers() | {"accept": "text/event-stream"}
+            if events.last_id is not None:
+                headers["last-event-id"] = events.last_id
             try:
-                response = await open_response(self._client, self._client.build_request("GET", self._url, headers=headers))
+                response = await open_response(
+                    self._client, self._client.build_request("GET", self._url, headers=headers)
+                )
             except ToolFailure:
                 response = None
             if response is not None:
@@ -231,8 +252,8 @@ class HttpChannel:
                     if response.status_code != _OK or not is_event_stream(response):
                         return
                     with contextlib.suppress(OutcomeUnknown):
-                        async for message in Events().read(response):
-                            self._take(message, -1, None)
+                        async for message in events.read(response):
+                            self._take(message, None)
                             wait = LISTEN_PAUSE[0]
                 finally:
                     await response.aclose()
@@ -250,8 +271,11 @@ class HttpChannel:
         session, already = self._session, self.lost.done()
         self._lose(f"upstream {self._name} was stopped")
         self._asked.close()
-        for task in list(self._background):
+        background = list(self._background)
+        for task in background:
             task.cancel()
+        if background:
+            await asyncio.wait(background, timeout=CLOSE_TIMEOUT)
         if session and not already:
             with contextlib.suppress(ToolFailure, TimeoutError):
                 async with asyncio.timeout(CLOSE_TIMEOUT):
@@ -259,21 +283,3 @@ class HttpChannel:
                     await (await open_response(self._client, request)).aclose()
         with contextlib.suppress(httpx2.HTTPError):
             await self._client.aclose()
-
-
-def _line(message: Mapping[str, Any]) -> bytes:
-    try:
-        return dumps(message)
-    except (TypeError, ValueError) as error:
-        raise NotSent(f"the request cannot be written as JSON: {error}") from None
-
-
-def _one(body: bytes, number: int) -> Mapping[str, Any]:
-    try:
-        message = loads(body)
-    except MalformedJSON as error:
-        raise OutcomeUnknown("malformed", f"the answer is not JSON: {error}") from None
-    for one in message if isinstance(message, list) else [message]:
-        if isinstance(one, dict) and "method" not in one and one.get("id") in {number, str(number), None}:
-            return one
-    raise OutcomeUnknown("malformed", "the answer holds no response to the request")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from takeback.core.jsontext import JSON
-from takeback.ports import Answered, OutcomeUnknown
+from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
+
+from takeback.core.jsontext import JSON, MalformedJSON, dumps, loads
+from takeback.ports import Answered, NotSent, OutcomeUnknown
 
 INTERNAL_ERROR: Final = -32603
 _ID_DIGITS: Final = 18
@@ -24,7 +26,9 @@ def settled(message: Mapping[str, Any]) -> dict[str, Any]:
         return result
     if type(error) is dict and "result" not in message:
         raise _refusal(error)
-    raise OutcomeUnknown("malformed", "the answer is not a JSON-RPC response: it has neither a result object nor an error")
+    raise OutcomeUnknown(
+        "malformed", "the answer is not a JSON-RPC response: it has neither a result object nor an error"
+    )
 
 
 def _refusal(error: Mapping[str, Any]) -> Answered:
@@ -33,6 +37,59 @@ def _refusal(error: Mapping[str, Any]) -> Answered:
     if type(code) is int:
         return Answered(code, message, error.get("data"))
     return Answered(INTERNAL_ERROR, message, dict(error))
+
+
+def request_text(number: int, method: str, params: Mapping[str, Any] | None, *, with_progress: bool) -> bytes:
+    """A request as JSON text. Its number is also its progress token.
+
+    Raises:
+        NotSent: the params are no JSON.
+    """
+    message: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
+    sent = tokened(params, number if with_progress else None)
+    if sent is not None:
+        message["params"] = sent
+    try:
+        return dumps(message)
+    except (TypeError, ValueError) as error:
+        raise NotSent(f"the request cannot be written as JSON: {error}") from None
+
+
+def messages_in(text: bytes) -> list[Any]:
+    """What a body or an event holds: one message, or a batch of them (2025-03-26).
+
+    Raises:
+        OutcomeUnknown: it is not JSON.
+    """
+    try:
+        message = loads(text)
+    except MalformedJSON as error:
+        raise OutcomeUnknown("malformed", f"the answer is not JSON: {error}") from None
+    return message if isinstance(message, list) else [message]
+
+
+def answers(message: Mapping[str, Any], number: int) -> bool:
+    """Whether a response is the one to request `number`. An error may lack the number, a result may not."""
+    given = message.get("id")
+    return number_of(given) == number or (given is None and "error" in message)
+
+
+def notification(method: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A notification."""
+    message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+    if params is not None:
+        message["params"] = dict(params)
+    return message
+
+
+def unsubscribed(params: JSON) -> JSON:
+    """The params of a notification without the mark of the subscription, which is of this hop."""
+    meta = params.get("_meta") if isinstance(params, dict) else None
+    if not isinstance(meta, dict) or SUBSCRIPTION_ID_META_KEY not in meta:
+        return params
+    rest = {key: value for key, value in meta.items() if key != SUBSCRIPTION_ID_META_KEY}
+    bare = {key: value for key, value in params.items() if key != "_meta"}
+    return {**bare, "_meta": rest} if rest else bare or None
 
 
 def error_message(number: str | int, refusal: Answered) -> dict[str, Any]:

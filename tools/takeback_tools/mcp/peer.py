@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from takeback.core.jsontext import JSON, MalformedJSON, dumps, loads
+from takeback.core.lines import Lines
 from takeback.ports import NotSent, OutcomeUnknown, ProgressSink, ToolFailure
 from takeback_tools.mcp.asked import Asked
-from takeback_tools.mcp.channel import MAX_MESSAGE, Hooks
-from takeback.core.lines import Lines
-from takeback_tools.mcp.messages import number_of, settled, tokened
+from takeback_tools.mcp.channel import Hooks
+from takeback_tools.mcp.messages import notification, number_of, request_text, settled
 from takeback_tools.mcp.pump import Pump
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Peer:
     the pipe (`pause`, `resume`): while it is set, new requests wait instead of filling the memory.
     """
 
-    def __init__(self, write: Callable[[bytes], bool], hooks: Hooks, *, limit: int = MAX_MESSAGE) -> None:
+    def __init__(self, write: Callable[[bytes], bool], hooks: Hooks, *, limit: int) -> None:
         self._write, self._hooks = write, hooks
         self._loop = asyncio.get_running_loop()
         self._lines = Lines(self._line, self._oversized, limit)
@@ -74,14 +74,14 @@ class Peer:
         if self.ended is not None:
             raise NotSent(self.ended)
         self._next_id = number = self._next_id + 1
-        line = _request_line(number, method, params, with_progress=progress is not None)
+        line = request_text(number, method, params, with_progress=progress is not None) + b"\n"
         outcome: Outcome = self._loop.create_future()
         self._pending[number] = outcome
         if progress is not None:
             self._pumps[number] = Pump(progress, f"progress of {method}")
         if not self._write(line):
             self._forget(number)
-            raise NotSent(self.ended or "the connection is closed")
+            raise NotSent("the connection is closed")
         return await self._outcome(number, outcome, method, timeout)
 
     async def _outcome(self, number: int, outcome: Outcome, method: str, timeout: float | None) -> dict[str, Any]:
@@ -121,10 +121,7 @@ class Peer:
 
     def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """Send a notification; one that cannot be sent is dropped."""
-        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
-        if params is not None:
-            message["params"] = dict(params)
-        self._send(message)
+        self._send(notification(method, params))
 
     def _send(self, message: Mapping[str, Any]) -> None:
         if self.ended is None:
@@ -157,6 +154,10 @@ class Peer:
         """Take bytes as they arrive, in pieces of any size."""
         self._lines.feed(data)
 
+    def finish(self) -> None:
+        """Nothing more arrives: a last line may lack its end."""
+        self._lines.finish()
+
     def lose(self, reason: str) -> None:
         """The connection has ended: whatever was asked has an unknown outcome, and nothing more can be sent."""
         if self.ended is not None:
@@ -171,7 +172,10 @@ class Peer:
 
     def fail(self, line: bytes, failure: ToolFailure) -> None:
         """A line that was taken for sending did not get there, or was refused: its request has this for an outcome."""
-        number = number_of(loads(line).get("id"))
+        message = loads(line)
+        if "method" not in message:
+            return  # an answer of ours: its number is the server's
+        number = number_of(message.get("id"))
         outcome = self._pending.pop(number, None) if number is not None else None
         if outcome is not None and not outcome.done():
             outcome.set_exception(failure)
@@ -229,6 +233,8 @@ class Peer:
             self._hooks.notification(method, params)
 
     async def _reply(self, message: Mapping[str, Any]) -> None:
+        if self._resumed is not None:
+            await self._wait_writable(None)
         self._send(message)
 
     # --- What should not arrive ----------------------------------------------------------------------------------
@@ -257,14 +263,3 @@ def settle(outcome: Outcome, message: Mapping[str, Any]) -> None:
         outcome.set_result(settled(message))
     except ToolFailure as failure:
         outcome.set_exception(failure)
-
-
-def _request_line(number: int, method: str, params: Mapping[str, Any] | None, *, with_progress: bool) -> bytes:
-    message: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
-    sent = tokened(params, number if with_progress else None)
-    if sent is not None:
-        message["params"] = sent
-    try:
-        return dumps(message) + b"\n"
-    except (TypeError, ValueError) as error:
-        raise NotSent(f"the request cannot be written as JSON: {error}") from None

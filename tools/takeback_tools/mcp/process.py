@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from takeback.ports import NotSent, ProgressSink
-from takeback_tools.mcp.channel import Hooks
 from takeback.core.lines import Lines
+from takeback.ports import NotSent, ProgressSink
+from takeback_tools.mcp.channel import MAX_MESSAGE, Hooks
 from takeback_tools.mcp.peer import Peer
 from takeback_tools.mcp.settings import McpSettings
 
@@ -27,6 +27,7 @@ LAST_WORDS: Final = 0.5
 
 _STDERR_KEPT: Final = 8
 _STDERR_LINE: Final = 2000
+_STDOUT, _STDERR = 1, 2
 _WINDOWS: Final = sys.platform == "win32"
 
 
@@ -39,10 +40,10 @@ class ProcessChannel(asyncio.SubprocessProtocol):
 
     version = ""
 
-    def __init__(self, name: str, hooks: Hooks) -> None:
+    def __init__(self, name: str, settings: McpSettings, hooks: Hooks) -> None:
         loop = asyncio.get_running_loop()
-        self._name = name
-        self._peer = Peer(self._write, hooks)
+        self._name, self._settings = name, settings
+        self._peer = Peer(self._write, hooks, limit=MAX_MESSAGE)
         self._errors: deque[str] = deque(maxlen=_STDERR_KEPT)
         self._stderr = Lines(self._error_line, self._error_line, _STDERR_LINE)
         self._stdin: asyncio.WriteTransport | None = None
@@ -59,21 +60,30 @@ class ProcessChannel(asyncio.SubprocessProtocol):
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """asyncio."""
-        if fd == 1:
+        if fd == _STDOUT:
             self._peer.feed(data)
         else:
             self._stderr.feed(data)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        """asyncio. Without stdout no answer can come, whatever the process still does."""
-        if fd == 1:
-            asyncio.get_running_loop().call_soon(self._end, "closed its output")
+        """asyncio. Without stdout no answer can come, without stdin no request goes out, whatever else still lives."""
+        if fd == _STDERR:
+            self._stderr.finish()
+        elif fd == _STDOUT:
+            self._peer.finish()
+            self._ending("closed its output")
+        else:
+            self._ending("closed its input")
 
     def process_exited(self) -> None:
-        """asyncio. What is already in the pipe is still read."""
+        """asyncio. What is already in the pipes is still read."""
         if not self._exited.done():
             self._exited.set_result(None)
-        asyncio.get_running_loop().call_later(LAST_WORDS, self._end, "ended")
+        self._ending("ended")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio. The process has ended, and everything that it wrote has been read."""
+        self._end()
 
     def pause_writing(self) -> None:
         """asyncio."""
@@ -112,24 +122,28 @@ class ProcessChannel(asyncio.SubprocessProtocol):
         return "; ".join(parts)
 
     def _write(self, line: bytes) -> bool:
-        if self._stdin is None or self._stdin.is_closing():
+        if self._stdin is None or self._stdin.is_closing() or self.lost.done():
             return False
         self._stdin.write(line)
         return True
 
     def _error_line(self, line: bytes) -> None:
-        text = line.decode("utf-8", "replace").rstrip()
+        text = self._settings.redacted(line.decode("utf-8", "replace").rstrip())
         if text:
-            self._errors.append(text[:_STDERR_LINE])
+            self._errors.append(text)
             log.info("%s: %s", self._name, text)
 
-    def _end(self, how: str) -> None:
-        if self.lost.done():
+    def _ending(self, how: str) -> None:
+        """Nothing new is sent from now on. Its last answers, last words and exit status may be a moment behind."""
+        if not self.lost.done():
+            self.lost.set_result(f"upstream {self._name} {how}")
+            asyncio.get_running_loop().call_later(LAST_WORDS, self._end)
+
+    def _end(self) -> None:
+        if self._peer.ended is not None:
             return
         code = self._transport.get_returncode() if self._transport is not None else None
-        reason = f"upstream {self._name} {how}" + (f" (exit status {code})" if code is not None else "")
-        self.lost.set_result(reason)
-        self._peer.lose(reason)
+        self._peer.lose(self.lost.result() + (f" (exit status {code})" if code is not None else ""))
         self._signal(signal.SIGTERM)
 
     # --- The end -------------------------------------------------------------------------------------------------
@@ -138,6 +152,8 @@ class ProcessChannel(asyncio.SubprocessProtocol):
         """Close its input, and if it does not end by that, ask it, then kill it, with all that it started."""
         if self._transport is None:
             return
+        if not self.lost.done():
+            self.lost.set_result(f"upstream {self._name} was stopped")
         if self._stdin is not None:
             self._stdin.close()
         if not await self._gone():
@@ -146,9 +162,7 @@ class ProcessChannel(asyncio.SubprocessProtocol):
                 log.warning("%s does not end; killed", self._name)
         self._signal(signal.SIGKILL if not _WINDOWS else signal.SIGTERM)
         await self._gone()
-        if not self.lost.done():
-            self.lost.set_result(f"upstream {self._name} was stopped")
-        self._peer.lose(f"upstream {self._name} was stopped")
+        self._end()
         self._transport.close()
 
     async def _gone(self) -> bool:
@@ -179,7 +193,7 @@ async def launch(name: str, settings: McpSettings, hooks: Hooks) -> ProcessChann
     loop = asyncio.get_running_loop()
     try:
         _, channel = await loop.subprocess_exec(
-            lambda: ProcessChannel(name, hooks),
+            lambda: ProcessChannel(name, settings, hooks),
             settings.command,
             *settings.args,
             env={**os.environ, **settings.env},
@@ -187,6 +201,7 @@ async def launch(name: str, settings: McpSettings, hooks: Hooks) -> ProcessChann
             start_new_session=not _WINDOWS,
         )
     except (OSError, ValueError) as error:
-        why = f"{settings.command}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+        # It is the folder that does not exist, or the command: the error knows.
+        why = f"{error.filename or settings.command}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise NotSent(f"upstream {name} cannot be started: {why}") from None
     return channel

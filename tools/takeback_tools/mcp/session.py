@@ -82,9 +82,7 @@ async def agree(channel: Channel, capabilities: Mapping[str, Any], timeout: floa
     return session
 
 
-async def _discover(
-    channel: Channel, capabilities: Mapping[str, Any], timeout: float, refusal: Answered
-) -> Session:
+async def _discover(channel: Channel, capabilities: Mapping[str, Any], timeout: float, refusal: Answered) -> Session:
     envelope = {
         PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION,
         CLIENT_INFO_META_KEY: CLIENT,
@@ -96,7 +94,9 @@ async def _discover(
     except ToolFailure:
         raise refusal from None
     supported = result.get("supportedVersions")
-    if not isinstance(supported, list) or not set(MODERN_PROTOCOL_VERSIONS) & {v for v in supported if isinstance(v, str)}:
+    if not isinstance(supported, list) or not set(MODERN_PROTOCOL_VERSIONS) & {
+        v for v in supported if isinstance(v, str)
+    }:
         raise NotSent(f"it speaks {supported!r}, and the guard {LATEST_HANDSHAKE_VERSION} or {LATEST_MODERN_VERSION}")
     return Session(
         channel, LATEST_MODERN_VERSION, _mapping(result, "capabilities"), _text(result, "instructions"), envelope

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,17 @@ class McpSettings:
 
     def secrets(self) -> tuple[str, ...]:
         """Values that must not be seen in messages or logs: those of `env` and `headers`, longest first."""
-        values = {value for given in (self.env, self.headers) for value in given.values() if len(value) >= _SECRET_LENGTH}
-        return tuple(sorted(values, key=len, reverse=True))
+        values = {value for given in (self.env, self.headers) for value in given.values()}
+        values |= {part for value in values for part in value.split()}  # "Bearer ...", and what has several lines
+        return tuple(sorted((v for v in values if len(v) >= _SECRET_LENGTH), key=len, reverse=True))
+
+    def redacted(self, text: str) -> str:
+        """The text without secrets."""
+        for secret in self.secrets():
+            text = text.replace(secret, REDACTED)
+        return text
 
 
-_SECRET_LENGTH = 6
+REDACTED: Final = "[secret]"
+
+_SECRET_LENGTH: Final = 6

@@ -11,31 +11,33 @@ import httpx2
 
 from takeback.ports import NotSent, OutcomeUnknown, ProgressSink, ToolFailure
 from takeback_tools.mcp.channel import MAX_MESSAGE, Hooks
-from takeback_tools.mcp.exchange import is_event_stream, open_response, refusal_of
-from takeback_tools.mcp.http import make_client
+from takeback_tools.mcp.exchange import SessionEnded, address, body_of, is_event_stream, open_response, refusal_of
+from takeback_tools.mcp.http import CONNECT_TIMEOUT, make_client
 from takeback_tools.mcp.peer import Peer
 from takeback_tools.mcp.settings import McpSettings
 
 _ERROR: Final = 400
 _OK: Final = 200
+_POST_BOUND: Final = 300.0
+"""Seconds after which a message that the server does not take is given up, whoever waits for its answer."""
 
 
 class SseChannel:
-    """The event stream, and the peer that reads it. When the stream ends, every call in flight is of unknown outcome."""
+    """The event stream, and the peer that reads it. When it ends, every call in flight is of unknown outcome."""
 
     diagnosis = ""
 
     def __init__(self, name: str, settings: McpSettings, hooks: Hooks) -> None:
-        self._name, self._url = name, httpx2.URL(settings.url or "")
+        self._name, self._url = name, address(settings.url)
         self._client = make_client(settings)
-        self._peer = Peer(self._write, hooks)
+        self._peer = Peer(self._write, hooks, limit=MAX_MESSAGE)
         self._post_to: httpx2.URL | None = None
         self._posts: set[asyncio.Task[None]] = set()
         self._reader: asyncio.Task[None] | None = None
         self.version = ""
-        loop = asyncio.get_running_loop()
-        self.lost: asyncio.Future[str] = loop.create_future()
-        self._ready: asyncio.Future[None] = loop.create_future()
+        self._extra: Mapping[str, str] = {}
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._ready = asyncio.Event()
 
     async def open(self, timeout: float) -> None:
         """Open the stream and learn where messages go.
@@ -44,11 +46,17 @@ class SseChannel:
             NotSent: that did not work within `timeout` seconds.
         """
         self._reader = asyncio.get_running_loop().create_task(self._read())
-        done, _ = await asyncio.wait({self._ready, self.lost}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        if self._ready not in done:
-            why = self.lost.result() if self.lost.done() else f"it named no endpoint within {timeout:g} s"
+        try:
+            async with asyncio.timeout(timeout):
+                await self._ready.wait()
+        except TimeoutError:
+            self._lose(f"it named no endpoint within {timeout:g} s")
+        except asyncio.CancelledError:
             await self.close()
-            raise NotSent(why)
+            raise
+        if self._post_to is None:
+            await self.close()
+            raise NotSent(self.lost.result())
 
     async def _read(self) -> None:
         reason = f"upstream {self._name} ended its event stream"
@@ -57,45 +65,59 @@ class SseChannel:
             response = await open_response(self._client, request)
             try:
                 if response.status_code != _OK or not is_event_stream(response):
-                    raise await refusal_of(response, in_session=False)
+                    raise await refusal_of(response, None, in_session=False)
                 async for event in httpx2.EventSource(response, max_event_size=MAX_MESSAGE):
                     self._event(event.event, event.data)
             finally:
                 await response.aclose()
-        except (ToolFailure, httpx2.HTTPError, httpx2.SSEError) as error:
+        except (ToolFailure, httpx2.HTTPError, httpx2.SSEError, httpx2.InvalidURL, ValueError) as error:
             reason = f"upstream {self._name}: {error}"
         finally:
             self._lose(reason)
 
     def _event(self, kind: str, data: str) -> None:
-        if kind == "endpoint" and not self._ready.done():
+        if kind == "endpoint" and self._post_to is None:
             target = self._url.join(data)
             if (target.scheme, target.host, target.port) != (self._url.scheme, self._url.host, self._url.port):
                 raise NotSent(f"it names an endpoint elsewhere ({target.host}), which is not used")
             self._post_to = target
-            self._ready.set_result(None)
+            self._ready.set()
         elif kind == "message":
             self._peer.feed(data.replace("\n", " ").encode() + b"\n")
 
     def _write(self, line: bytes) -> bool:
         if self._post_to is None or self.lost.done():
             return False
-        task = asyncio.get_running_loop().create_task(self._post(self._post_to, line))
+        extra, self._extra = self._extra, {}
+        task = asyncio.get_running_loop().create_task(self._post(self._post_to, line, extra))
         self._posts.add(task)
         task.add_done_callback(self._posts.discard)
         return True
 
-    async def _post(self, target: httpx2.URL, line: bytes) -> None:
+    async def _post(self, target: httpx2.URL, line: bytes, extra: Mapping[str, str]) -> None:
         try:
-            request = self._client.build_request("POST", target, content=line, headers={"content-type": "application/json"})
-            response = await open_response(self._client, request)
-            try:
-                if response.status_code >= _ERROR:
-                    raise await refusal_of(response, in_session=True)
-            finally:
-                await response.aclose()
+            async with asyncio.timeout(_POST_BOUND):
+                await self._posted(target, line, {**extra, "content-type": "application/json"})
+        except SessionEnded as failure:
+            self._peer.fail(line, failure)
+            self._lose(f"upstream {self._name}: {failure}")
         except ToolFailure as failure:
             self._peer.fail(line, failure)
+        except TimeoutError:
+            self._peer.fail(line, OutcomeUnknown("timeout", f"what was posted was not taken within {_POST_BOUND:g} s"))
+
+    async def _posted(self, target: httpx2.URL, line: bytes, headers: Mapping[str, str]) -> None:
+        try:
+            request = self._client.build_request("POST", target, content=line, headers=dict(headers))
+        except ValueError as error:
+            raise NotSent(f"the request cannot be written: {error}") from None
+        response = await open_response(self._client, request)
+        try:
+            if response.status_code >= _ERROR:
+                raise await refusal_of(response, None, in_session=True)
+            await body_of(response)  # read to its end, the connection can be used again
+        finally:
+            await response.aclose()
 
     async def request(
         self,
@@ -107,15 +129,20 @@ class SseChannel:
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """As `Channel.request`."""
+        self._extra = headers or {}  # for the write, which comes before anything that waits
         return await self._peer.request(method, params, timeout=timeout, progress=progress)
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
-        """As `Channel.notify`."""
+        """As `Channel.notify`. It has arrived when this returns: what follows must not overtake it."""
+        earlier = set(self._posts)
         self._peer.notify(method, params)
+        if self._posts - earlier:
+            await asyncio.wait(self._posts - earlier, timeout=CONNECT_TIMEOUT)
 
     def _lose(self, reason: str) -> None:
         if not self.lost.done():
             self.lost.set_result(reason)
+        self._ready.set()
         self._peer.lose(reason)
 
     async def close(self) -> None:

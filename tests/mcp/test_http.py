@@ -221,3 +221,33 @@ async def test_the_process_stops_at_sigterm_with_a_client_connected(world: World
         await client.call("set", {"key": "a", "value": 1})
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), BOUND) == 0
+
+
+async def test_a_changed_tool_list_reaches_an_open_stream(world: World, client: HttpClient) -> None:
+    """On the session's own stream in the handshake era, by subscription in the stateless one."""
+    if client.stateless:
+        wanted = {"notifications": {"toolsListChanged": True}}
+        opening = client.http.stream(
+            "POST", client.url, content=json.dumps(client.body("subscriptions/listen", wanted)).encode(),
+            headers={**client.headers, **client.era_headers("subscriptions/listen", wanted)},
+        )  # fmt: skip
+    else:
+        opening = client.http.stream("GET", client.url, headers=client.headers)
+    async with opening as stream, asyncio.timeout(BOUND):
+        assert stream.status_code == 200
+        lines = stream.aiter_lines()
+        if client.stateless:
+            await told(lines, "notifications/subscriptions/acknowledged")
+        growing = asyncio.create_task(client.call("grow"))
+        await told(lines, "notifications/tools/list_changed")
+        await growing
+        names = [tool["name"] for tool in (await client.send("tools/list"))["result"]["tools"]]
+    assert any(name.startswith("new_") for name in names)
+
+
+async def told(lines: Any, method: str) -> None:
+    """Read a stream up to a notification."""
+    async for line in lines:
+        if line.startswith("data: {") and json.loads(line.removeprefix("data: ")).get("method") == method:
+            return
+    raise AssertionError(f"the stream ended without {method}")

@@ -105,3 +105,12 @@ async def test_a_method_that_nobody_serves_is_refused(world: World, guarding: Gu
         answer = await client.send("resources/list")
     assert answer["error"]["code"] == -32601
     assert "Traceback" not in json.dumps(answer)
+
+
+async def test_logging_levels_pass_and_nothing_is_said_on_stderr_about_it(rich: World) -> None:
+    async with rich.guard() as client:
+        told = await client.handshake()
+        answer = await client.send("logging/setLevel", {"level": "debug"})
+    assert "logging" in told["capabilities"]
+    assert answer["result"] == {}
+    assert b"Deprecat" not in client.stderr

@@ -149,6 +149,11 @@ class CallLane:
 
         return progress
 
+    async def tell(self, message: Mapping[str, Any]) -> None:
+        """Pass on what an upstream told. A client of the stateless era hears only what it listens for."""
+        if self.wire is not None and self._ready:
+            await self.wire.send(message)
+
     async def close(self) -> None:
         """The client has closed its end: answer what is about to end, then stop waiting.
 

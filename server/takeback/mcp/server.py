@@ -6,6 +6,7 @@ every field that their models do not know. So the middleware owns the envelope o
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from mcp import types
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
-from mcp.shared.exceptions import MCPError
+from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp.types import INVALID_PARAMS
 
 from takeback import __version__
@@ -21,6 +22,7 @@ from takeback.core.wording import INSTRUCTIONS
 from takeback.mcp.exchange import CAPABILITIES_KEY, CLIENT_KEY, Exchange, client_name, trace_of
 from takeback.mcp.face import Face
 from takeback.mcp.passing import Passing
+from takeback.mcp.relaying import Sessions
 from takeback.mcp.runs import BadRun, RunBook
 from takeback.ports import Caller, ToolClient
 
@@ -36,17 +38,21 @@ class McpServer:
         self.face, self.passing, self.book = face, passing, book
         self.tenant, self.principal = tenant, principal
         self.bus = InMemorySubscriptionBus()
+        self.sessions = Sessions()
         self.sdk = self._sdk_server()
 
     def _sdk_server(self) -> Server[Any]:
-        server: Server[Any] = Server(
-            NAME,
-            version=__version__,
-            instructions=instructions(list(self.face.use_cases.services.catalog.clients.values())),
-            get_tool_input_schema=self._input_schema,
-            on_subscriptions_listen=ListenHandler(self.bus),
-            **self._declared(),
-        )
+        with warnings.catch_warnings():
+            # Logging is deprecated for those who build on it; it is passed on to clients that still use it.
+            warnings.simplefilter("ignore", MCPDeprecationWarning)
+            server: Server[Any] = Server(
+                NAME,
+                version=__version__,
+                instructions=instructions(list(self.face.use_cases.services.catalog.clients.values())),
+                get_tool_input_schema=self._input_schema,
+                on_subscriptions_listen=ListenHandler(self.bus),
+                **self._declared(),
+            )
         server.middleware.append(self._middleware)
         return server
 
@@ -66,6 +72,8 @@ class McpServer:
             handlers |= {"on_list_prompts": _unreached, "on_get_prompt": _unreached}
         if self.passing.serves("completion/complete"):
             handlers["on_completion"] = _unreached
+        if self.passing.serves("logging/setLevel"):
+            handlers["on_set_logging_level"] = _unreached
         return handlers
 
     def _input_schema(self, name: str) -> Mapping[str, Any] | None:
@@ -76,6 +84,7 @@ class McpServer:
         stateless = ctx.protocol_version in types.version.MODERN_PROTOCOL_VERSIONS if ctx.protocol_version else False
         if ctx.request_id is None:
             return await call_next(ctx)
+        self._hear(ctx, stateless=stateless)
         if ctx.method == "tools/list":
             return self.face.tools(stateless=stateless)
         if ctx.method == "tools/call":
@@ -91,6 +100,11 @@ class McpServer:
                 result = {"ttlMs": 0, "cacheScope": "private", **result}
             return self.face.enveloped(result, stateless=stateless)
         return await call_next(ctx)
+
+    def _hear(self, ctx: ServerRequestContext[Any, Any], *, stateless: bool) -> None:
+        session_id = getattr(ctx.request, "headers", {}).get("mcp-session-id")
+        if session_id and not stateless:
+            self.sessions.heard(session_id, ctx.session)
 
     async def _call(self, ctx: ServerRequestContext[Any, Any]) -> dict[str, Any]:
         name, arguments = call_params(ctx.params)

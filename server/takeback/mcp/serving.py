@@ -7,11 +7,10 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 from mcp.server.lowlevel import NotificationOptions
-from mcp.server.subscriptions import ToolsListChanged
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from takeback import __version__
@@ -20,10 +19,10 @@ from takeback.guard.use_cases import UseCases
 from takeback.mcp.face import Face, OwnTools
 from takeback.mcp.lane import CallLane
 from takeback.mcp.passing import Passing
+from takeback.mcp.relaying import relay
 from takeback.mcp.runs import RunBook
 from takeback.mcp.server import McpServer
 from takeback.mcp.stdio import stdio_transport
-from takeback.ports import ToolFailure
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ async def serve_stdio(server: McpServer) -> None:
     )
     async with stdio_transport(lane) as transport:
         lane.wire = transport
-        _relay_notifications(server, transport.send)
+        relay(services.catalog, server.bus, lane.tell)
         try:
             options = server.sdk.create_initialization_options(
                 NotificationOptions(tools_changed=True, resources_changed=True, prompts_changed=True)
@@ -62,33 +61,10 @@ async def serve_stdio(server: McpServer) -> None:
             await lane.close()
 
 
-def _relay_notifications(server: McpServer, send: Callable[[dict[str, Any]], Any]) -> None:
-    """What upstreams tell on their own goes to the client as it came; changed tool lists are read again first."""
-
-    async def relay(_upstream: str, method: str, params: Any) -> None:
-        if method == "notifications/tools/list_changed":
-            await _refresh(server)
-            await server.bus.publish(ToolsListChanged())
-        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
-        if params is not None:
-            message["params"] = params
-        await send(message)
-
-    for client in server.face.use_cases.services.catalog.clients.values():
-        client.on_notification(relay)
-
-
-async def _refresh(server: McpServer) -> None:
-    try:
-        await server.face.use_cases.services.catalog.refresh()
-    except (ToolFailure, ValueError):
-        log.exception("the changed tool list could not be read")
-
-
 async def serve_http(server: McpServer, *, host: str, port: int, ready: Callable[[int], None]) -> None:
     """Serve streamable HTTP under `/mcp` until cancelled. `ready` gets the port when it listens."""
     app = StrictJson(server.sdk.streamable_http_app(host=host, max_request_body_size=MAX_BODY))
-    _relay_notifications(server, _nowhere)
+    relay(server.face.use_cases.services.catalog, server.bus, server.sessions.tell)
     config = uvicorn.Config(
         app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=GRACE, lifespan="on"
     )
@@ -100,10 +76,6 @@ async def serve_http(server: McpServer, *, host: str, port: int, ready: Callable
         web.should_exit = True
         await serving
         raise
-
-
-async def _nowhere(message: dict[str, Any]) -> None:
-    """Over HTTP, notifications that belong to no request reach clients by subscription only."""
 
 
 class WebServer(uvicorn.Server):

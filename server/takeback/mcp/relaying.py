@@ -1,0 +1,94 @@
+"""What upstreams tell on their own, brought to the clients: as it came, or to those who listen for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+import anyio
+from mcp.server.subscriptions import InMemorySubscriptionBus
+from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import event_from_wire
+from pydantic import BaseModel
+
+from takeback.guard.catalog import Catalog
+from takeback.ports import ToolFailure
+
+log = logging.getLogger(__name__)
+
+MOST_SESSIONS: Final = 1000
+"""HTTP sessions that are told; beyond them those that were silent for longest are not."""
+
+PATIENCE: Final = 5.0
+"""Seconds that a session gets to take a notification."""
+
+Tell = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class RawNotification(BaseModel):
+    """A notification that the SDK passes on without a model of its own, which would drop unknown fields."""
+
+    method: str
+    params: dict[str, Any] | None = None
+
+
+class Session(Protocol):
+    """What is needed of the SDK's session."""
+
+    async def send_notification(self, notification: Any) -> None:
+        """Send it on the session's own stream, where one is open."""
+
+
+class Sessions:
+    """The HTTP sessions of the handshake era that were heard from."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Session] = OrderedDict()
+
+    def heard(self, session_id: str, session: Session) -> None:
+        """Remember a session; the newest object for an id counts."""
+        self._known[session_id] = session
+        self._known.move_to_end(session_id)
+        while len(self._known) > MOST_SESSIONS:
+            self._known.popitem(last=False)
+
+    async def tell(self, message: dict[str, Any]) -> None:
+        """Send a notification to each; one that has ended is forgotten."""
+        notification = RawNotification(method=message["method"], params=message.get("params"))
+        for session_id, session in list(self._known.items()):
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await session.send_notification(notification)
+            except (TimeoutError, anyio.ClosedResourceError, anyio.BrokenResourceError, MCPError):
+                self._known.pop(session_id, None)
+
+
+def relay(catalog: Catalog, bus: InMemorySubscriptionBus, tell: Tell) -> None:
+    """From now on, pass on what the upstreams tell. A changed tool list is read again first.
+
+    `tell` reaches clients of the handshake era; those of the stateless era listen on the bus.
+    """
+
+    async def passed_on(_upstream: str, method: str, params: Any) -> None:
+        if method == "notifications/tools/list_changed":
+            await _refresh(catalog)
+        event = event_from_wire(method, params if isinstance(params, Mapping) else None)
+        if event is not None:
+            await bus.publish(event)
+        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+        await tell(message if params is None else {**message, "params": params})
+
+    for client in catalog.clients.values():
+        client.on_notification(passed_on)
+
+
+async def _refresh(catalog: Catalog) -> None:
+    with suppress(ToolFailure):  # the next call to the upstream says what is wrong with it
+        try:
+            await catalog.refresh()
+        except ValueError:
+            log.exception("the changed tool list cannot be used; the old one stays")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, Transaction, event
+from sqlalchemy import Connection, Transaction, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncTransaction, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -25,17 +25,22 @@ from .raw import sql
 from .stories import NOW, after, approach, first, ids, image, sha, write
 
 
-def sync_engine(lane: Any) -> Engine:
-    """The engine under a lane of either kind."""
-    engine = lane._engine
-    return engine if isinstance(engine, Engine) else engine.sync_engine
+def waits(connection: Connection) -> bool:
+    """Whether a commit on this connection to SQLite waits for the disk."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    return bool(driver.execute("PRAGMA synchronous").fetchone()[0] >= 2)
 
 
 @pytest.fixture
 def syncs(ledger: SqlLedger) -> list[str]:
     """Grows by one with every durable commit of the store: that is what waits for the disk."""
     seen: list[str] = []
-    event.listen(sync_engine(ledger._writer._durable_lane), "commit", lambda _: seen.append("commit"))
+    lane: Any = ledger._writer._durable_lane
+    if isinstance(lane, FileLane):  # both lanes have one connection, which is set to wait for the disk or not
+        event.listen(lane._file._engine, "commit", lambda c: seen.extend(["commit"] if waits(c) else []))
+    else:
+        event.listen(lane._engine.sync_engine, "commit", lambda _: seen.append("commit"))
     return seen
 
 
@@ -82,13 +87,13 @@ class Gate:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reached, self.open = asyncio.Event(), asyncio.Event()
-        self.engine: Any = None
+        self.lane: Any = None
         for kind in (Lane, FileLane):
             monkeypatch.setattr(kind, "run", self._held(kind.run))
 
     def _held(self, plain: Callable[..., Any]) -> Callable[..., Any]:
         async def held(lane: Any, work: Callable[[Connection], Any]) -> Any:
-            if sync_engine(lane) is self.engine:
+            if lane is self.lane:
                 self.reached.set()
                 await self.open.wait()
             return await plain(lane, work)
@@ -96,7 +101,7 @@ class Gate:
         return held
 
     def at(self, ledger: SqlLedger) -> Gate:
-        self.engine = sync_engine(ledger._writer._durable_lane)
+        self.lane = ledger._writer._durable_lane
         return self
 
 

@@ -33,7 +33,6 @@ JSON = st.recursive(
 TIME = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - Hypothesis wants naive bounds
 TARGET = st.builds(Target, type=TEXT, id=TEXT, name=TEXT, label=MAYBE, resource=MAYBE)
 FREE = {
-    "arguments": JSON,
     "targets": st.lists(TARGET, max_size=3).map(tuple),
     "fields": st.lists(TEXT, max_size=3).map(tuple),
     "changed": st.lists(TEXT, max_size=3).map(tuple),
@@ -42,11 +41,12 @@ FREE = {
     "attempts": st.integers(0, 2**31),
     **{name: TIME | st.none() for name in ("deadline", "sent_at", "settled_at")},
     **dict.fromkeys(("mismatch", "error", "compensation", "forecast", "outcome"), JSON),
-    **dict.fromkeys(("reason", "approval", "before", "after", "result", "compensated_by", "trace"), MAYBE),
+    **dict.fromkeys(("approval", "before", "after", "result", "compensated_by"), MAYBE),
 }
 FIRST = FREE | {
     **dict.fromkeys(("run", "principal", "client", "upstream", "tool", "fingerprint", "rule", "policy_digest"), TEXT),
-    "client_key": MAYBE,
+    **dict.fromkeys(("client_key", "reason", "trace"), MAYBE),
+    "arguments": JSON,
     "action_class": st.sampled_from(ActionClass),
     "effect": st.sampled_from(Effect),
     "does": st.sampled_from(Does),

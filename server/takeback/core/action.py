@@ -10,8 +10,13 @@ from datetime import datetime
 from typing import Any, Final
 
 from takeback.core.jsontext import JSON
+from takeback.core.phrases import one_line
 from takeback.core.states import Happening, next_status
 from takeback.core.vocabulary import ActionClass, Does, Effect, Origin, Risk, Status, Verified
+
+LONGEST_NAME: Final = 300
+"""How much of an id is shown to people and models; it comes from elsewhere."""
+_LONGEST_LABEL: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,8 @@ class Target:
     @property
     def human(self) -> str:
         """How a person would call it: the id, with the label behind it where there is one."""
-        return f"{self.id} ({self.label})" if self.label else self.id
+        name = one_line(self.id, LONGEST_NAME)
+        return f"{name} ({one_line(self.label, _LONGEST_LABEL)})" if self.label else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,18 +134,29 @@ class IllegalChange(Exception):
     """An event tried to set a field that no event may set. Nothing was changed."""
 
 
+BEGUN: Final = frozenset({
+    "tenant", "run", "principal", "client", "trace", "upstream", "tool", "operation", "generation", "key",
+    "fingerprint", "client_key", "action_class", "effect", "does", "risk", "rule", "policy_digest", "origin",
+    "original", "reason",
+})  # fmt: skip
+"""What an action is, which its first event says once and for all."""
+
+
 def evolve(action: Action, event: Event) -> Action:
     """The action after one more event.
 
     Raises:
         IllegalTransition: the table does not let this happen to the action as it stands.
-        IllegalChange: the event is not the action's next one, or sets a field that only follows from others.
+        IllegalChange: the event is not the action's next one, or sets a field that only follows from others
+            or was said when the action began.
     """
     if event.action != action.id or event.seq != action.version + 1:
         raise IllegalChange(
             f"event {event.seq} of {event.action} does not follow version {action.version} of {action.id}"
         )
     _refuse_derived(event)
+    if begun := BEGUN & event.changes.keys():
+        raise IllegalChange(f"event {event.seq} of {event.action} cannot set {', '.join(sorted(begun))} anew")
     status = next_status(action.status, event.happening)
     return replace(action, status=status, version=event.seq, updated_at=event.at, **event.changes)
 

@@ -64,13 +64,11 @@ def prepare_file(url: URL) -> None:
         raise LedgerFailure(f"the ledger's file cannot be opened: {error.strerror or error}") from error
 
 
-def file_engine(url: URL, *, durable: bool) -> Engine:
-    """Connections for writing to SQLite, unpooled, with `durable` as in `writing_engine`. Belongs to one thread."""
-    own = url.set(drivername="sqlite")
-    engine = create_engine(
-        own, poolclass=NullPool, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False}
-    )
-    _configure_sqlite(engine, "FULL" if durable else "NORMAL", begin="BEGIN IMMEDIATE")
+def file_engine(url: URL) -> Engine:
+    """Connections for writing to SQLite, unpooled. Belongs to one thread, which sets how durable a commit is."""
+    arguments = {"timeout": BUSY_MS / 1000, "check_same_thread": False}
+    engine = create_engine(url.set(drivername="sqlite"), poolclass=NullPool, connect_args=arguments)
+    _configure_sqlite(engine, "FULL", begin="BEGIN IMMEDIATE")
     return engine
 
 

@@ -24,21 +24,41 @@ _CLOSE_SECONDS: Final = 5.0
 
 
 class FileLane:
-    """Carries one batch after the other; not for concurrent use. As `lane.Lane`, for a database in a file."""
+    """As `lane.Lane`, for a database in a file. Both lanes of a store go to the same file through one connection."""
+
+    def __init__(self, file: File, *, durable: bool) -> None:
+        self._file, self._durable = file, durable
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """As `File.run`."""
+        return await self._file.run(work, durable=self._durable)
+
+    async def close(self) -> None:
+        """As `File.close`."""
+        await self._file.close()
+
+
+class File:
+    """The one connection that writes to a file, and its thread; not for concurrent use.
+
+    One, because two would throw each other's pages out of the cache. Whether a commit waits for the disk is set anew
+    where it differs from the transaction before.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
+        self._durable: bool | None = None
         self._thread = _a_thread()
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
+    async def run(self, work: Callable[[Connection], T], *, durable: bool) -> T:
         """Do the work in one transaction.
 
         Raises:
             LedgerFailure: it took too long, or the commit failed.
             Exception: what `work` or the database raised; nothing of it stands.
         """
-        visit = asyncio.get_running_loop().run_in_executor(self._thread, self._once, work)
+        visit = asyncio.get_running_loop().run_in_executor(self._thread, self._once, work, durable)
         done, _ = await asyncio.wait({visit}, timeout=_BATCH_SECONDS)
         if not done:
             self._abandon()
@@ -65,8 +85,9 @@ class FileLane:
 
     # --- in the thread -------------------------------------------------------------------------------------------
 
-    def _once(self, work: Callable[[Connection], T]) -> T:
+    def _once(self, work: Callable[[Connection], T], durable: bool) -> T:
         connection = self._connected()
+        self._set_durable(connection, durable)
         try:
             return self._transaction(connection, work)
         finally:
@@ -92,8 +113,16 @@ class FileLane:
 
     def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = self._engine.connect()
+            self._connection, self._durable = self._engine.connect(), None
         return self._connection
+
+    def _set_durable(self, connection: Connection, durable: bool) -> None:
+        """FULL waits for the disk at each commit, and takes along what earlier ones left. NORMAL does not wait."""
+        if durable is not self._durable:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
 
     def _roll_back(self, connection: Connection) -> None:
         try:

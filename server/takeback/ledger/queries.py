@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, exists, false, or_, select, true
 from sqlalchemy import text as literal
 
 from takeback.core.action import Action
@@ -135,7 +135,8 @@ def events_of(tenant: str, action_id: str) -> Select[Any]:
 
 
 def later_writes(action: Action) -> Select[Any]:
-    """Actions in force that were begun after this one, on one of its targets, oldest first."""
+    """Actions in force that were begun or sent after this one, on one of its targets, oldest first."""
+    sent = actions.c.sent_at > action.sent_at if action.sent_at is not None else false()
     own = select(actions.c.ord).where(actions.c.tenant == action.tenant, actions.c.id == action.id).scalar_subquery()
     names = sorted({target.lease_name for target in action.targets})
     touching = select(action_targets.c.action).where(
@@ -145,7 +146,8 @@ def later_writes(action: Action) -> Select[Any]:
         select(actions)
         .where(
             actions.c.tenant == action.tenant,
-            actions.c.ord > own,
+            or_(actions.c.ord > own, sent),
+            actions.c.id != action.id,
             actions.c.in_force.is_(true()),
             actions.c.id.in_(touching),
         )

@@ -20,7 +20,7 @@ from takeback.ledger import images, leases, queries, rows, schema
 from takeback.ledger.access import AccessLog
 from takeback.ledger.database import insert_missing
 from takeback.ledger.engine import file_engine, parse, prepare_file, reading_engine, writing_engine
-from takeback.ledger.file_lane import FileLane
+from takeback.ledger.file_lane import File, FileLane
 from takeback.ledger.lane import AnyLane, Lane
 from takeback.ledger.migrate import migrate
 from takeback.ledger.watch import Watch
@@ -57,10 +57,8 @@ async def open_ledger(url: str) -> SqlLedger:
         raise
     if address.get_backend_name() == "sqlite":
         await durable.dispose()
-        lanes: tuple[AnyLane, AnyLane] = (
-            FileLane(file_engine(address, durable=True)),
-            FileLane(file_engine(address, durable=False)),
-        )
+        file = File(file_engine(address))
+        lanes: tuple[AnyLane, AnyLane] = (FileLane(file, durable=True), FileLane(file, durable=False))
     else:
         loose = writing_engine(address, durable=False)
         lanes = (Lane(durable, durable=True), Lane(loose, durable=False))

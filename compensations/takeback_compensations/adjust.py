@@ -17,7 +17,8 @@ class Adjust:
         before, after, current = material.before, material.after, material.current
         if before is None or after is None or current is None:
             raise Impossible("the counter could not be read")
-        moved = [d.field for d in material.standoff.restore] + [c.field for c in material.standoff.conflicts]
+        standoff = material.standoff
+        moved = [d.field for d in standoff.restore] + [c.field for c in standoff.conflicts] + list(standoff.already)
         try:
             expected = {
                 name: adjusted(field_value(before, name), field_value(after, name), field_value(current, name))

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from takeback.core.images import WHOLE
 from takeback.ports import Impossible, Material, Remedy
+from takeback_compensations.restore import narrowed
 
 
 class Inverse:
-    """The rule's paired call (add and remove, open and close); read back where the target can be read."""
+    """The rule's paired call (add and remove, open and close); read back where the target can be read.
+
+    Arguments that stand for fields which are not to go back are left out, as `restore` does.
+    """
 
     name = "inverse"
 
     def plan(self, material: Material) -> Remedy:
-        """The paired call, with what should be read afterwards: every changed field as before."""
+        """The paired call, with what should be read afterwards. Raises Impossible as `narrowed` does."""
         expected = {difference.field: difference.before for difference in material.standoff.restore}
-        return Remedy(material.steps, expected)
+        if not material.seen:
+            return Remedy(material.steps, expected)
+        return Remedy(tuple(narrowed(step, frozenset(expected), material) for step in material.steps), expected)
 
 
 class Remove:
@@ -26,6 +32,8 @@ class Remove:
         """The delete call. Raises Impossible when the record is not as the action left it."""
         if material.standoff.conflicts:
             raise Impossible("the record was changed since it was created")
+        if material.current is not None and not material.seen:
+            raise Impossible("nothing shows whether the record still is as it was created")
         return Remedy(material.steps, {d.field: None for d in material.standoff.restore if d.field.endswith(WHOLE)})
 
 

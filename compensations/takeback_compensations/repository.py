@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -47,13 +47,17 @@ class Repository:
         """The index and its lock, held: no other git changes the index meanwhile. Moving the lock there releases it."""
         index, lock = self.git_dir / "index", self.git_dir / "index.lock"
         try:
-            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o644))
+            handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o644)
         except FileExistsError:
             raise Refused("another git is at work on the index") from None
         try:
             yield index, lock
         finally:
-            lock.unlink(missing_ok=True)
+            # Once it was moved, what stands there is the lock of another git.
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.lstat(lock), os.fstat(handle)):
+                    lock.unlink()
+            os.close(handle)
 
 
 async def opened(arguments: Mapping[str, JSON]) -> Repository:

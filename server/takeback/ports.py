@@ -380,6 +380,11 @@ class Material:
     keeps: Mapping[str, frozenset[str]] = field(default_factory=dict)
     options: Mapping[str, JSON] = field(default_factory=dict)
 
+    @property
+    def seen(self) -> bool:
+        """Whether the target was read before the action, after it, and now: only then `standoff` tells anything."""
+        return all(image is not None and image.readable for image in (self.before, self.after, self.current))
+
 
 @dataclass(frozen=True, slots=True)
 class Remedy:

@@ -41,6 +41,30 @@ def test_what_has_no_value_here_says_so(source: str) -> None:
         Expression(source).value(VARIABLES)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "before.tags[7]",
+        "args.n / 0",
+        "args.n % 0",
+        "9223372036854775807 + args.n",
+        "int(1e300)",
+        "lower(args.n)",
+        "split(args.id, '')",
+        "target == target",
+        "user == 'x'",
+    ],
+)
+def test_no_value_of_a_tool_makes_an_expression_raise_anything_else(source: str) -> None:
+    deep: object = 1
+    for _ in range(3000):
+        deep = {"in": deep}
+    with pytest.raises(ExpressionError):
+        Expression(source).value(
+            {"args": VARIABLES["args"], "before": {"tags": ["a"]}, "target": deep, "user": "\ud800"}
+        )
+
+
 def test_a_number_beyond_64_bits_is_never_rounded() -> None:
     with pytest.raises(ExpressionError, match="64 bits"):
         Expression("before.big == 1").value(VARIABLES)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
 from desk import billing, callbacks, contacts, documents, mail, records, settings, tickets, workflows
 from desk.catalogue import OPERATIONS, Nature, perform
 from desk.errors import Conflict, DeskError, Invalid, NotFound
 from desk.store import open_desk, transaction
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-
 from tests.examples.helpdesk_calls import CALLS
 
 HELPDESK = Path(__file__).parents[2] / "examples" / "helpdesk"

@@ -6,17 +6,16 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
-from desk import faults, mail
-from desk.store import open_desk
 from mcp import types
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
 
+from desk import faults, mail
+from desk.store import open_desk
 from tests.examples.helpdesk_calls import CALLS
 
 SERVER = Path(__file__).parents[2] / "examples" / "helpdesk" / "mcp_server.py"

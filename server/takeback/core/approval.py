@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from takeback.core.action import Action, Target
 from takeback.core.canonical import digest
-from takeback.core.images import Image, field_value
+from takeback.core.images import Image, values_of
 from takeback.core.jsontext import JSON
+from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.vocabulary import ActionClass, Risk
+
+_UNBOUND: Final = "(volatile: may be another one when it runs)"
 
 
 def approval_digest(
@@ -27,9 +31,7 @@ def approval_digest(
 
     Ignored fields are left out, or a view counter would void every approval.
     """
-    seen = (
-        {field: field_value(before, field) for field in fields if field not in ignore} if before is not None else None
-    )
+    seen = {field: values_of(before, field) for field in fields if field not in ignore} if before is not None else None
     presence = [[part.name, part.presence.value] for part in before.parts] if before is not None else None
     return digest([tool, arguments, rule, policy_digest, seen, presence, required])
 
@@ -47,23 +49,27 @@ def preview(
     asked_by: str,
     why: str,
     expires_at: datetime,
+    volatile: tuple[str, ...] = (),
 ) -> JSON:
-    """What the person is shown: the fields that will change with before and after, and what undo can do about it."""
+    """What the person is shown: the fields that will change with before and after, and what undo can do about it.
+
+    A volatile argument is not bound by the approval, so its value is not shown as if it were.
+    """
     changes = [
-        {"field": field, "before": field_value(before, field) if before else None, "after": arguments.get(field)}
+        {"field": field, "before": values_of(before, field) if before else None, "after": arguments.get(field)}
         for field in fields
-        if field in arguments
+        if field in arguments and field not in volatile
     ]
     return {
         "tool": tool,
         "targets": [target.human for target in targets],
         "changes": changes,
-        "arguments": dict(arguments),
+        "arguments": {name: _UNBOUND if name in volatile else value for name, value in arguments.items()},
         "class": action_class.value,
         "risk": risk.value,
         "undo": forecast,
-        "asked_by": asked_by,
-        "why": why,
+        "asked_by": one_line(asked_by, LONGEST_REASON),
+        "why": one_line(why, LONGEST_REASON),
         "expires_at": expires_at.isoformat(),
     }
 

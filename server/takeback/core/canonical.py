@@ -8,6 +8,7 @@ ECMAScript prints them.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import Final
 
 import orjson
@@ -28,9 +29,10 @@ def canonical(value: JSON) -> bytes:
     Raises:
         NotCanonical: the value has none.
     """
-    if _plain(value):
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     try:
+        if _plain(value):
+            with suppress(orjson.JSONEncodeError):  # nested deeper than it goes
+                return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         return b"".join(_pieces(value))
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise NotCanonical(f"no canonical form: {type(error).__name__}") from None

@@ -177,14 +177,15 @@ def _run(source: str, program: Any, names: frozenset[str], variables: Mapping[st
     if missing:
         raise ExpressionError(f"`{source}`: there is no `{missing[0]}` here")
     handed = {name: variables[name] for name in names}
-    if _has_big_integer(handed):
-        raise ExpressionError(f"`{source}`: a number here has more than 64 bits; select it plainly or compare strings")
-    context = cel.Context(handed)
-    for name, function in FUNCTIONS.items():
-        context.add_function(name, function)
     try:
+        _refuse_big_integers(source, handed)
+        context = cel.Context(handed)
+        for name, function in FUNCTIONS.items():
+            context.add_function(name, function)
         return program.execute(context)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except ExpressionError:
+        raise
+    except (LookupError, ArithmeticError, AttributeError, TypeError, ValueError, RuntimeError) as error:
         raise ExpressionError(f"`{source}` has no value here: {_first_line(error)}") from None
 
 
@@ -192,6 +193,11 @@ def _first_line(error: Exception) -> str:
     text = error.args[0] if error.args else type(error).__name__
     line = str(text).splitlines()[0] if str(text) else type(error).__name__
     return f"no field {line!r}" if isinstance(error, KeyError) else line
+
+
+def _refuse_big_integers(source: str, value: JSON) -> None:
+    if _has_big_integer(value):
+        raise ExpressionError(f"`{source}`: a number here has more than 64 bits; select it plainly or compare strings")
 
 
 def _has_big_integer(value: JSON) -> bool:

@@ -122,6 +122,35 @@ def field_value(image: Image, field: str) -> JSON:
     return part.value.get(rest) if isinstance(part.value, Mapping) else None
 
 
+def values_of(image: Image, field: str) -> JSON:
+    """The value of a field that a call declares: by target, where the action has several."""
+    if len(image.parts) == 1:
+        return field_value(image, field)
+    return {part.name: part.value.get(field) for part in image.parts if isinstance(part.value, Mapping)}
+
+
+def value_at(image: Image, path: str) -> JSON:
+    """The value that `before.<path>` selects in expressions; null where it is not there."""
+    value = image.variable()
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value
+
+
+def without(image: Image, ignore: Iterable[str]) -> Image:
+    """An image without ignored fields, for digests over what it shows."""
+    left_out = frozenset(ignore)
+    several = len(image.parts) > 1
+
+    def kept(part: Part) -> JSON:
+        if not isinstance(part.value, Mapping):
+            return part.value
+        prefix = f"{part.name}." if several else ""
+        return {n: v for n, v in part.value.items() if n not in left_out and prefix + n not in left_out}
+
+    return Image(tuple(Part(part.name, part.presence, kept(part), part.problem) for part in image.parts))
+
+
 def equal_images(one: Image, other: Image, *, ignore: Iterable[str] = ()) -> bool:
     """Whether two readable images show the same, ignored fields aside."""
     return one.readable and other.readable and not differences(one, other, ignore=ignore)

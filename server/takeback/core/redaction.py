@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from takeback.core.canonical import canonical
-from takeback.core.jsontext import JSON
+from takeback.core.jsontext import JSON, MalformedJSON, dumps, loads
 
 MARK: Final = "io.takeback/redacted"
 _SECRET_NAMES: Final = (
@@ -25,17 +26,56 @@ _SECRET_NAMES: Final = (
 )
 
 
-def redact(value: JSON, *, fields: tuple[str, ...], key: bytes) -> JSON:
+def redact(value: JSON, *, fields: tuple[str, ...], key: bytes, seen: set[str] | None = None) -> JSON:
     """A copy in which the named fields, and fields that are secret by name, are replaced by keyed digests.
 
     `fields` are names at any depth, or dotted paths from the top. The digest (HMAC-SHA-256 under a key of the ledger)
-    lets two values be compared without keeping either.
+    lets two values be compared without keeping either. `seen` gets the texts that were taken out.
     """
     names = frozenset(field for field in fields if "." not in field)
     paths = frozenset(field for field in fields if "." in field)
     if not isinstance(value, dict | list):
         return value
-    return _walk(value, "", names, paths, key)
+    return _Walk(names, paths, key, seen if seen is not None else set()).value(value, "")
+
+
+def redact_result(result: Mapping[str, JSON], *, fields: tuple[str, ...], key: bytes, hide: frozenset[str]) -> JSON:
+    """A tool's result as it may be kept: also the records that stand as JSON in its texts, and what the texts repeat.
+
+    `hide` are texts that must not be kept, as `hidden` finds them in the arguments.
+    """
+    kept = redact(dict(result), fields=fields, key=key)
+    if isinstance(kept.get("content"), list):
+        kept["content"] = [_without(block, fields, key, hide) for block in kept["content"]]
+    return kept
+
+
+def _without(block: JSON, fields: tuple[str, ...], key: bytes, hide: frozenset[str]) -> JSON:
+    text = block.get("text") if isinstance(block, dict) else None
+    if not isinstance(text, str):
+        return block
+    kept = scrub(_text_redacted(text, fields, key), hide)
+    return block if kept == text else {**block, "text": kept}
+
+
+def _text_redacted(text: str, fields: tuple[str, ...], key: bytes) -> str:
+    lowered = text.lower()
+    names = (*_SECRET_NAMES, *(field.rpartition(".")[2].lower() for field in fields))
+    if lowered.lstrip()[:1] not in {"{", "["} or not any(name in lowered for name in names):
+        return text
+    try:
+        found = loads(text)
+    except MalformedJSON:
+        return text
+    kept = redact(found, fields=fields, key=key)
+    return text if kept == found else dumps(kept).decode()
+
+
+def hidden(value: JSON, fields: tuple[str, ...]) -> frozenset[str]:
+    """The texts that redaction takes out of a value: a tool may repeat them in what it says."""
+    found: set[str] = set()
+    redact(value, fields=fields, key=b"", seen=found)
+    return frozenset(found)
 
 
 def is_redacted(value: JSON) -> bool:
@@ -53,17 +93,31 @@ def scrub(text: str, secrets: frozenset[str]) -> str:
     return text
 
 
-def _walk(value: JSON, path: str, names: frozenset[str], paths: frozenset[str], key: bytes) -> JSON:
-    if isinstance(value, list):
-        return [_walk(item, path, names, paths, key) for item in value]
-    if not isinstance(value, dict):
-        return value
-    found = {}
-    for name, item in value.items():
-        here = f"{path}.{name}" if path else name
-        hide = name in names or here in paths or _secret_by_name(name, item)
-        found[name] = _mark(item, key) if hide else _walk(item, here, names, paths, key)
-    return found
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    names: frozenset[str]
+    paths: frozenset[str]
+    key: bytes
+    seen: set[str]
+
+    def value(self, value: JSON, path: str) -> JSON:
+        if isinstance(value, list):
+            return [self.value(item, path) for item in value]
+        if not isinstance(value, dict):
+            return value
+        found = {}
+        for name, item in value.items():
+            here = f"{path}.{name}" if path else name
+            hide = name in self.names or here in self.paths or _secret_by_name(name, item)
+            found[name] = self.mark(item) if hide else self.value(item, here)
+        return found
+
+    def mark(self, item: JSON) -> JSON:
+        if item is None or is_redacted(item):
+            return item
+        if isinstance(item, str | int) and not isinstance(item, bool):
+            self.seen.add(str(item))
+        return {MARK: hmac.new(self.key, canonical(item), hashlib.sha256).hexdigest()[:32]}
 
 
 def _secret_by_name(name: str, item: JSON) -> bool:
@@ -73,9 +127,3 @@ def _secret_by_name(name: str, item: JSON) -> bool:
 @lru_cache(maxsize=4096)  # field names come back, and every field of every image passes here
 def _names_a_secret(name: str) -> bool:
     return name.lower().endswith(_SECRET_NAMES)
-
-
-def _mark(item: JSON, key: bytes) -> JSON:
-    if item is None or is_redacted(item):
-        return item
-    return {MARK: hmac.new(key, canonical(item), hashlib.sha256).hexdigest()[:32]}

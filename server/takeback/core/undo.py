@@ -19,21 +19,32 @@ from takeback.core.vocabulary import UndoOutcome
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call of a compensation. `late` holds expressions that need `current` or `reason`, by argument."""
+    """One call of a compensation. `late` holds expressions that need `current` or `reason`, by argument.
+
+    `fields` names the field of the before-image that an argument stands for, `computed` those that it was made from.
+    """
 
     tool: str
     arguments: dict[str, JSON]
     late: dict[str, str] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)
+    computed: dict[str, list[str]] = field(default_factory=dict)
 
     def document(self) -> JSON:
         """For the ledger."""
-        return {"tool": self.tool, "arguments": self.arguments, "late": self.late, "fields": self.fields}
+        return {
+            "tool": self.tool,
+            "arguments": self.arguments,
+            "late": self.late,
+            "fields": self.fields,
+            "computed": self.computed,
+        }
 
     @classmethod
     def from_document(cls, document: JSON) -> Step:
         """The reverse of `document`."""
-        return cls(document["tool"], document["arguments"], document["late"], document["fields"])
+        computed = document.get("computed") or {}
+        return cls(document["tool"], document["arguments"], document["late"], document["fields"], computed)
 
 
 @dataclass(frozen=True, slots=True)

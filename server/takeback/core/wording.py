@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from takeback.core.action import Action, Target
+from takeback.core.action import LONGEST_NAME, Action, Target
 from takeback.core.images import WHOLE, Difference
 from takeback.core.jsontext import JSON, dumps
 from takeback.core.limits import Exceeded
+from takeback.core.phrases import LONGEST_REASON, one_line, quoted
 from takeback.core.redaction import is_redacted
 from takeback.core.run import Approval
 from takeback.core.vocabulary import Does, Status, Verified
@@ -21,17 +22,16 @@ INSTRUCTIONS: Final = (
 )
 
 _LONG: Final = 60
+_LONGEST_STATE: Final = 4000
 
 
 def shown(value: JSON) -> str:
-    """A value in a sentence: short, on one line, quoted only where that helps."""
+    """A value in a sentence: short, on one line, quoted where it could be taken for the sentence's own words."""
     if is_redacted(value):
         return "(redacted)"
     if value is None:
         return "nothing"
-    text = value if isinstance(value, str) else dumps(value).decode()
-    text = " ".join(text.split())
-    return (text if len(text) <= _LONG else text[: _LONG - 1] + "…") or '""'
+    return quoted(value, _LONG)
 
 
 def targets_of(targets: Sequence[Target]) -> str:
@@ -49,12 +49,12 @@ def changes(differing: Sequence[Difference], most: int = 4) -> str:
 def _change(difference: Difference) -> str:
     if difference.field.endswith(WHOLE):
         return "created" if difference.before is None else "deleted" if difference.after is None else "changed"
-    return f"{difference.field} {shown(difference.before)} -> {shown(difference.after)}"
+    return f"{one_line(difference.field, _LONG)} {shown(difference.before)} -> {shown(difference.after)}"
 
 
 def announcement(action: Action, differing: Sequence[Difference]) -> str:
     """The line that a write's result ends with."""
-    target = ", ".join(target.id for target in action.targets)
+    target = ", ".join(one_line(target.id, LONGEST_NAME) for target in action.targets)
     what = changes(differing) or _without_images(action)
     verified = {Verified.YES: "", Verified.IMPOSSIBLE: " Not read back.", Verified.NOT_YET: " Not read back."}
     undo = (action.forecast or {}).get("text", "impossible")
@@ -77,7 +77,7 @@ def replayed(action: Action) -> str:
 
 def took_effect(action: Action, state: JSON) -> str:
     """When the effect is certain and the tool's own result was lost."""
-    now = "" if state is None else f" This is the state now: {dumps(state).decode()}"
+    now = "" if state is None else f" This is the state now: {one_line(dumps(state).decode(), _LONGEST_STATE)}"
     return f"[takeback {action.id}] It took effect; the tool's own answer was lost.{now} Do not call again."
 
 
@@ -165,7 +165,8 @@ def changed_meanwhile(action: Action, differing: Sequence[Difference]) -> str:
 
 def undone_by(action: Action, who: str, why: str | None) -> str:
     """When an equal call comes after somebody else took the first one back."""
+    because = f", because: {one_line(why, LONGEST_REASON)}" if why else ""
     return (
         f"Not executed: this was done as {action.id} and then undone by {who}"
-        f"{f', because: {why}' if why else ''}. Ask the user before doing it again (takeback_repeat)."
+        f"{because}. Ask the user before doing it again (takeback_repeat)."
     )

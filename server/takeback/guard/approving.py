@@ -27,12 +27,14 @@ class NotDecidable(Exception):
     """The approval cannot be decided (any more); the message says why and what to do."""
 
 
-def digest_now(work: Work, stored_before: Image | None) -> str:
+def digest_now(services: Services, work: Work, stored_before: Image | None) -> str:
     """What an approval of this work is bound to, as the target stands now."""
     rule = work.decision.rule
     return approval_digest(
         tool=work.entry.policy_name,
-        arguments=without_volatile(work.arguments, rule.volatile if rule is not None else ()),
+        arguments=without_volatile(
+            services.redacted(work.arguments, work.redact), rule.volatile if rule is not None else ()
+        ),
         rule=work.decision.rule_id,
         policy_digest=work.decision.policy_digest,
         fields=declared_fields(work, work.arguments, stored_before),
@@ -68,7 +70,7 @@ async def ask(
     stored = services.stored_image(before, work.redact) if before is not None else None
     expires = now + services.policy.file.defaults.approval_expires
     approval_id = services.ids.new("p")
-    fact = _asked(services, work, generation, known, approval_id, labelled(work, before=before))
+    fact = _asked(services, work, generation, known, approval_id, labelled(work, before=stored))
     action = fact[1]
     rule = work.decision.rule
     outlook = (
@@ -86,13 +88,14 @@ async def ask(
         asked_by=work.caller.client or work.caller.principal,
         why=work.reason or work.decision.why,
         expires_at=expires,
+        volatile=rule.volatile if rule is not None else (),
     ) | {"advisory": services.advisory}
     approval = Approval(
         id=approval_id,
         tenant=work.caller.tenant,
         run=work.caller.run,
         action=action.id,
-        digest=digest_now(work, stored),
+        digest=digest_now(services, work, stored),
         preview=shown,
         requested_at=now,
         expires_at=expires,
@@ -165,6 +168,6 @@ async def void(services: Services, action: Action, approval: Approval, why: str)
     await services.ledger.commit(Change(actions=(fact,), approvals=(gone,), tenant=action.tenant))
 
 
-def still_covers(work: Work, approval: Approval, stored_before: Image | None) -> bool:
+def still_covers(services: Services, work: Work, approval: Approval, stored_before: Image | None) -> bool:
     """Whether an approval covers the work as it would run now."""
-    return approval.status is ApprovalStatus.APPROVED and approval.digest == digest_now(work, stored_before)
+    return approval.status is ApprovalStatus.APPROVED and approval.digest == digest_now(services, work, stored_before)

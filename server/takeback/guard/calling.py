@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -12,6 +13,7 @@ from takeback.core.jsontext import JSON, dumps
 from takeback.core.operation import client_operation, fingerprint, logical_operation, without_volatile
 from takeback.core.policy.decide import Decision, Undecidable, decide, target_variables
 from takeback.core.policy.schema import Rule
+from takeback.core.states import UNSETTLED
 from takeback.core.vocabulary import Origin, RetryLayer, Risk
 from takeback.core.wording import loop_stopped, refused
 from takeback.guard.catalog import Entry
@@ -24,6 +26,7 @@ from takeback.guard.writing import write
 from takeback.ports import AccessEntry, Answered, Caller, NotSent, OutcomeUnknown, ProgressSink
 
 CLIENT_KEY: Final = "io.takeback/idempotencyKey"
+_LONGEST_KEY: Final = 255
 _MEND: Final = "Mend the call and send it again."
 
 
@@ -80,7 +83,7 @@ async def forward(services: Services, request: CallRequest, entry: Entry, decisi
     """The short way of a read: no durable write, no expression, and the tool's own result untouched."""
     rule = decision.rule
     watched = rule is not None and not rule.polling
-    mark = f"{entry.policy_name} {dumps(request.arguments).hex()}" if watched else ""
+    mark = f"{entry.policy_name} {_print(request.arguments)}" if watched else ""
     if watched and (count := services.watch.count(request.caller.run, mark)) >= decision.limits.same_call:
         return own_word(loop_stopped(entry.exposed, count), layer=RetryLayer.MODEL)
     params: dict[str, Any] = {"name": entry.definition.name, "arguments": request.arguments}
@@ -97,13 +100,18 @@ async def forward(services: Services, request: CallRequest, entry: Entry, decisi
         text = f"{entry.client.name} gave no answer ({failure}). It is a read: nothing was changed; try it again."
         reply = own_word(text, layer=RetryLayer.TOOL)
     if watched:
-        outcome = dumps(reply.result).hex() if reply.result is not None else str(reply.answered)
+        outcome = _print(reply.result) if reply.result is not None else str(reply.answered)
         services.watch.saw(request.caller.run, mark, outcome)
-    await _log(services, request, entry, ok=reply.answered is None)
+    await _log(services, request, entry, decision, ok=reply.answered is None)
     return reply
 
 
-async def _log(services: Services, request: CallRequest, entry: Entry, *, ok: bool) -> None:
+def _print(value: JSON) -> str:
+    """Tells values apart without keeping them."""
+    return hashlib.blake2b(dumps(value), digest_size=16).hexdigest()
+
+
+async def _log(services: Services, request: CallRequest, entry: Entry, decision: Decision, *, ok: bool) -> None:
     caller = request.caller
     await services.ledger.log_access(
         AccessEntry(
@@ -114,12 +122,15 @@ async def _log(services: Services, request: CallRequest, entry: Entry, *, ok: bo
             entry.definition.name,
             services.clock.now(),
             ok,
-            digest(request.arguments),
+            digest(services.redacted(request.arguments, decision.rule.redact if decision.rule else ())),
         )
     )
 
 
 async def _guarded(services: Services, request: CallRequest, entry: Entry, decision: Decision) -> Reply:
+    key = request.meta.get(CLIENT_KEY)
+    if key is not None and not (isinstance(key, str) and len(key) <= _LONGEST_KEY):
+        return _malformed([f"{CLIENT_KEY} must be a text of at most {_LONGEST_KEY} characters"])
     if unknown := entry.unknown(request.arguments):
         names = ", ".join(sorted(unknown))
         return _malformed([f"the tool knows no argument {names}; it would be dropped silently"])
@@ -132,9 +143,14 @@ async def _guarded(services: Services, request: CallRequest, entry: Entry, decis
     if count >= decision.limits.same_call:
         return own_word(loop_stopped(entry.exposed, count), layer=RetryLayer.MODEL)
     reply = await services.tasks.shielded(write(services, work))
-    if reply.action is None or not reply.action.in_force:
+    if _counts(reply):
         services.watch.saw(request.caller.run, mark, _outcome(reply))
     return reply
+
+
+def _counts(reply: Reply) -> bool:
+    """Whether a reply can be part of a loop. Asking after what is under way, or waits for a person, runs nothing."""
+    return reply.action is None or not (reply.action.in_force or reply.action.status in UNSETTLED)
 
 
 def _outcome(reply: Reply) -> str:
@@ -159,8 +175,9 @@ def make_work(services: Services, request: CallRequest, entry: Entry, decision: 
         "reason": request.reason or "",
         **target_variables(decision.targets),
     }
-    client_key = request.meta.get(CLIENT_KEY)
-    compared = entry.with_defaults(without_volatile(request.arguments, rule.volatile if rule else ()))
+    client_key = request.meta.get(CLIENT_KEY) or None
+    named = entry.with_defaults(without_volatile(request.arguments, rule.volatile if rule else ()))
+    compared = services.redacted(named, rule.redact if rule else ())  # digests of what is secret must be keyed ones
     canonical(request.arguments)
     return Work(
         caller=caller,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 from takeback.core.vocabulary import RetryLayer
 from takeback.core.wording import in_doubt
-from takeback.guard.execution import Begun, conclude, run
+from takeback.guard.concluding import conclude
+from takeback.guard.execution import Begun, run
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.services import Services
 from takeback.guard.settling import lost
 from takeback.ports import LedgerFailure, Standing
+
+log = logging.getLogger(__name__)
 
 
 async def carry_out(services: Services, begun: Begun) -> Reply:
@@ -21,6 +26,10 @@ async def carry_out(services: Services, begun: Begun) -> Reply:
     except LedgerFailure as failure:
         # The claim stands, so whoever comes next finds the action running under a lapsed lease, and looks.
         why = f"the call was sent, and its outcome could not be recorded ({failure})"
+        return own_word(in_doubt(begun.action, why), begun.action, layer=RetryLayer.WORKFLOW)
+    except Exception:
+        log.exception("what came of %s could not be told", begun.action.id)
+        why = "the call was sent, and the guard failed over its outcome"
         return own_word(in_doubt(begun.action, why), begun.action, layer=RetryLayer.WORKFLOW)
 
 

@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
+from itertools import islice
 from typing import Any, Final
 
 import jsonschema_rs
 
 from takeback.core.jsontext import JSON
+from takeback.core.phrases import one_line
 from takeback.ports import ToolClient, ToolDefinition, ToolFailure
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _MOST_PROBLEMS: Final = 8
+_LONGEST_PROBLEM: Final = 300
 
 
 class CatalogError(Exception):
@@ -38,7 +41,8 @@ class Entry:
     @cached_property
     def required(self) -> frozenset[str]:
         """The arguments that the schema requires."""
-        return frozenset(self.definition.input_schema.get("required") or ())
+        found = self.definition.input_schema.get("required")
+        return frozenset(name for name in found if isinstance(name, str)) if isinstance(found, list) else frozenset()
 
     @cached_property
     def _properties(self) -> Mapping[str, Any]:
@@ -48,7 +52,8 @@ class Entry:
     @cached_property
     def _validator(self) -> Any:
         try:
-            return jsonschema_rs.validator_for(dict(self.definition.input_schema))
+            # Offline: a schema of an upstream must not make the guard read files or fetch addresses.
+            return jsonschema_rs.validator_for(dict(self.definition.input_schema), offline=True)
         except (ValueError, jsonschema_rs.ReferencingError):
             return None
 
@@ -58,8 +63,8 @@ class Entry:
 
     def problems(self, arguments: JSON) -> list[str]:
         """What the schema says against the arguments, precisely, at most eight sentences."""
-        found = [] if self._validator is None else list(self._validator.iter_errors(arguments))
-        return [_sentence(error) for error in found[:_MOST_PROBLEMS]]
+        found = () if self._validator is None else self._validator.iter_errors(arguments)
+        return [_sentence(error) for error in islice(found, _MOST_PROBLEMS)]
 
     def unknown(self, arguments: Mapping[str, JSON]) -> list[str]:
         """Arguments that the schema does not know, where it lists what it knows and does not invite others."""
@@ -82,7 +87,7 @@ class Entry:
 
 def _sentence(error: Any) -> str:
     where = ".".join(str(step) for step in error.instance_path)
-    return f"{where}: {error.message}" if where else str(error.message)
+    return one_line(f"{where}: {error.message}" if where else str(error.message), _LONGEST_PROBLEM)
 
 
 class Catalog:

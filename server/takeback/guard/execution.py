@@ -1,4 +1,4 @@
-"""Carrying out one action: before-image, claim, run, after-image, verification, outcome.
+"""Beginning one action: before-image, claim and send; what follows from the answer is `concluding`.
 
 Two durable commits a write. The claim (key, `running`, before-image) stands before the first byte goes upstream; the
 outcome stands before the answer. What lies between is shielded from the caller's cancellation by whoever calls this.
@@ -6,44 +6,32 @@ outcome stands before the answer. What lies between is shielded from the caller'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from takeback.core.action import Action
 from takeback.core.expressions import ExpressionError
-from takeback.core.images import Image, Part, Presence, differences
+from takeback.core.images import Image, Part, Presence
 from takeback.core.jsontext import JSON
 from takeback.core.limits import counters_for
-from takeback.core.policy.decide import resolve_late, target_variables
-from takeback.core.results import is_error, record, text_of
-from takeback.core.run import Approval
+from takeback.core.run import Approval, RecoveryItem
 from takeback.core.states import Happening
-from takeback.core.verification import Verification
-from takeback.core.vocabulary import Origin, RetryLayer, Verified
-from takeback.core.wording import announcement, mismatch
-from takeback.guard.probing import seen
-from takeback.guard.purposes import declared_fields, differing, image_variables
-from takeback.guard.reading import readings, take_image
-from takeback.guard.recording import Fact, blob, first, next_fact
-from takeback.guard.replies import Reply, own_result, own_word
+from takeback.core.vocabulary import Origin
+from takeback.guard.purposes import declared_fields, image_variables
+from takeback.guard.reading import take_image
+from takeback.guard.recording import blob, first, next_fact
 from takeback.guard.sending import Sent, idempotency_of, send, whole_call
 from takeback.guard.services import Services, Work
 from takeback.ports import Change, Lease, OutcomeUnknown, Standing
-
-CONTRADICTED: Final = "The tool reported an error, but reading back shows that it took effect: do not call again."
-REBUILT: Final = "The tool's own answer was lost; reading back shows that it took effect."
-
-PATIENCE: Final = 3
-"""How often a target is read again while its upstream's `read_lag` lasts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
     """A claimed action on its way: the images as read (`before`) and what is being sent.
 
-    `key` is the key that travels; None when another guard sent the call and may have used a fresh one.
+    `key` is the key that travels; None when another guard sent the call and may have used a fresh one. `item` is what
+    the recovery queue holds about it: closed when it is settled.
     """
 
     work: Work
@@ -53,6 +41,7 @@ class Begun:
     leases: tuple[Lease, ...]
     deadline: datetime
     key: str | None = None
+    item: RecoveryItem | None = None
 
 
 async def before_image(services: Services, work: Work) -> Image | None:
@@ -70,7 +59,6 @@ async def claim(
     work: Work,
     standing: Standing,
     before: Image | None,
-    arguments: dict[str, JSON],
     *,
     generation: int,
     known: Action | None,
@@ -88,10 +76,10 @@ async def claim(
     images = dict([blob(stored.document())]) if stored is not None else {}
     changes: dict[str, Any] = {
         "before": next(iter(images), None),
-        "fields": declared_fields(work, arguments, before),
+        "fields": declared_fields(work, work.arguments, before),
         "sent_at": now,
         "deadline": deadline,
-        "targets": labelled(work, before=before),
+        "targets": labelled(work, before=stored),
     }
     if known is None:
         fact = first(services, work, Happening.CLAIM, generation=generation, **changes)
@@ -112,7 +100,7 @@ async def claim(
     return Begun(
         work=work,
         action=action,
-        arguments=arguments,
+        arguments=work.arguments,
         before=before,
         leases=standing.leases,
         deadline=deadline,
@@ -163,220 +151,3 @@ async def run(services: Services, begun: Begun, *, doubt: OutcomeUnknown | None 
     """Send it. `doubt`: an earlier attempt may still have taken effect."""
     key = begun.key or begun.action.key
     return await send(services, begun.work, begun.arguments, key=key, deadline=begun.deadline, doubt=doubt)
-
-
-async def conclude(services: Services, begun: Begun, sent: Sent) -> Reply:
-    """After-image, verification, the second durable commit, and the answer, for a call that had a definite end."""
-    if sent.not_sent is not None:
-        return await _never_sent(services, begun, sent)
-    begun, data = _with_result(begun, sent)
-    after = await after_image(
-        services, begun, data, expect_change=sent.result is not None and not is_error(sent.result)
-    )
-    verification = begun.work.purpose.check(begun.work, begun.arguments, begun.before, after, data)
-    if sent.answered is not None or (sent.result is not None and is_error(sent.result)):
-        return await _tool_failed(services, begun, sent, after, verification)
-    if begun.work.origin is not Origin.UNDO:
-        verification = await seen(services, begun.work, begun.before, verification)
-    return await succeeded(services, begun, sent.result, after, verification, attempts=sent.attempts)
-
-
-def _with_result(begun: Begun, sent: Sent) -> tuple[Begun, JSON]:
-    """Targets and reads that only the result names are known now."""
-    data = record(sent.result) if sent.result is not None else None
-    work = begun.work
-    if not work.decision.late_targets or sent.result is None or is_error(sent.result):
-        return begun, data
-    variables = {**work.variables, "result": data}
-    try:
-        targets = resolve_late(work.decision, variables)
-        variables |= target_variables(targets)
-        assert work.decision.rule is not None
-        found = readings(work.decision.rule, variables)
-    except ExpressionError:
-        return begun, data
-    decision = replace(work.decision, targets=targets, late_targets=())
-    return replace(begun, work=replace(work, decision=decision, readings=found, variables=variables)), data
-
-
-async def after_image(services: Services, begun: Begun, data: JSON, *, expect_change: bool) -> Image | None:
-    """Read the targets after the write; and again while the upstream's `read_lag` lasts and nothing has changed."""
-    work = begun.work
-    if not work.readings:
-        return None
-    variables = {**work.variables, "result": data}
-    image = await take_image(services.catalog, work.readings, variables)
-    lag = read_lag(services, work)
-    for _ in range(PATIENCE):
-        if not lag or not expect_change:
-            break
-        if work.purpose.check(work, begun.arguments, begun.before, image, data).verified is not Verified.MISMATCH:
-            break
-        await services.clock.sleep(lag / PATIENCE)
-        image = await take_image(services.catalog, work.readings, variables)
-    return image
-
-
-def read_lag(services: Services, work: Work) -> float:
-    """Seconds for which a read of this upstream may still show the old state."""
-    rule = work.decision.rule
-    upstream = services.policy.file.upstream.get(work.entry.client.name)
-    lag = rule.read_lag if rule is not None and rule.read_lag is not None else upstream.read_lag if upstream else None
-    return lag.total_seconds() if lag is not None else 0.0
-
-
-async def _never_sent(services: Services, begun: Begun, sent: Sent) -> Reply:
-    why = str(sent.not_sent)
-    error = {"layer": RetryLayer.TOOL.value, "message": why}
-    fact = next_fact(
-        services, begun.action, Happening.FAIL, detail="nothing was sent", error=error, settled_at=services.clock.now()
-    )
-    await services.ledger.commit(
-        Change(
-            actions=_with_companions(begun.work, fact),
-            tenant=begun.action.tenant,
-            leases=begun.leases,
-            release=begun.leases,
-        )
-    )
-    text = (
-        f"Not executed: {begun.work.entry.client.name} could not be reached ({why}), {sent.attempts} attempts. "
-        f"Nothing was sent or changed. Try again later or tell the user. [takeback {begun.action.id}]"
-    )
-    return own_word(text, fact[1], layer=RetryLayer.TOOL)
-
-
-async def _tool_failed(
-    services: Services, begun: Begun, sent: Sent, after: Image | None, verification: Verification
-) -> Reply:
-    """The tool says that it failed. Reading back says whether that is so."""
-    before = begun.before
-    touched = (
-        before is not None
-        and after is not None
-        and before.readable
-        and after.readable
-        and bool(differences(before, after, ignore=begun.work.ignore))
-    )
-    if touched and verification.verified is Verified.YES:
-        return await succeeded(
-            services, begun, sent.result, after, verification, attempts=sent.attempts, remark=CONTRADICTED
-        )
-    text = str(sent.answered) if sent.answered is not None else text_of(sent.result or {})
-    changes: dict[str, Any] = {
-        "error": services.redacted({"layer": RetryLayer.MODEL.value, "message": text[:2000]}, begun.work.redact),
-        "settled_at": services.clock.now(),
-        "attempts": begun.action.attempts + 1,
-        "in_force": touched,
-    }
-    if touched:
-        changes |= {"verified": Verified.MISMATCH, "mismatch": verification.as_json()}
-    images = _outcome_images(services, begun, after, None, changes)
-    fact = next_fact(services, begun.action, Happening.FAIL, detail="the tool reported an error", **changes)
-    await services.ledger.commit(
-        Change(
-            actions=_with_companions(begun.work, fact),
-            images=images,
-            tenant=begun.action.tenant,
-            leases=begun.leases,
-            release=begun.leases,
-        )
-    )
-    if sent.answered is not None:
-        return Reply(answered=sent.answered, action=fact[1])
-    line = f"[takeback {fact[1].id}] The tool reported an error" + (
-        "; reading back shows that the target changed all the same. Do not call again; tell the user."
-        if touched
-        else "."
-    )
-    return own_result(sent.result or {}, fact[1], line=line if services.policy.file.defaults.announce else None)
-
-
-async def succeeded(
-    services: Services,
-    begun: Begun,
-    result: Mapping[str, Any] | None,
-    after: Image | None,
-    verification: Verification,
-    *,
-    attempts: int = 1,
-    remark: str = "",
-    detail: str = "",
-) -> Reply:
-    """The effect is there, or reported: record what was read, the way back and the forecast; then answer."""
-    work, data = begun.work, record(result) if result is not None else None
-    wrong = verification.verified is Verified.MISMATCH
-    stored_before = services.stored_image(begun.before, work.redact) if begun.before is not None else None
-    stored_after = services.stored_image(after, work.redact) if after is not None else None
-    held = _without_secrets(services, work)
-    changes: dict[str, Any] = {
-        "attempts": begun.action.attempts + attempts,
-        "verified": verification.verified,
-        "mismatch": verification.as_json() if wrong else None,
-        "in_force": True,
-        "settled_at": services.clock.now(),
-        **work.purpose.conclusions(
-            held, stored_before, stored_after, verification, services.redacted(data, work.redact)
-        ),
-    }
-    if work.decision.targets != begun.action.targets and len(work.decision.targets) > len(begun.action.targets):
-        changes["targets"] = labelled(work, before=begun.before, after=after)
-    images = _outcome_images(services, begun, after, result, changes)
-    changed = differing(work, begun.action, stored_before, stored_after)
-    changes["changed"] = tuple(difference.field for difference in changed)
-    happening = Happening.FAIL if wrong else Happening.SUCCEED
-    fact = next_fact(
-        services, begun.action, happening, detail=detail or ("read back" if after else "not read back"), **changes
-    )
-    await services.ledger.commit(
-        Change(
-            actions=_with_companions(work, fact),
-            images=images,
-            tenant=begun.action.tenant,
-            leases=begun.leases,
-            release=begun.leases,
-        )
-    )
-    services.watch.progress(work.caller.run)
-    return _answer(services, fact[1], result, changed, remark)
-
-
-def _without_secrets(services: Services, work: Work) -> Work:
-    """The work as it may be stored: what the rule redacts is marked wherever the arguments occur."""
-    args = services.redacted(work.variables.get("args"), work.redact)
-    found = tuple(replace(r, known={**r.known, "args": args}) if "args" in r.known else r for r in work.readings)
-    return replace(work, variables={**work.variables, "args": args}, readings=found)
-
-
-def _answer(
-    services: Services, action: Action, result: Mapping[str, Any] | None, changed: tuple[Any, ...], remark: str
-) -> Reply:
-    if action.verified is Verified.MISMATCH:
-        text = mismatch(action)
-        if result is None:
-            return own_word(text, action, layer=RetryLayer.HUMAN)
-        return own_result({**result, "isError": True}, action, line=text)
-    line = announcement(action, changed)
-    if result is None:
-        return own_word(line, action, layer=RetryLayer.MODEL, error=False)
-    if remark:
-        line += f" {remark}"
-    return own_result(result, action, line=line if services.policy.file.defaults.announce or remark else None)
-
-
-def _outcome_images(
-    services: Services, begun: Begun, after: Image | None, result: Mapping[str, Any] | None, changes: dict[str, Any]
-) -> dict[str, bytes]:
-    images: dict[str, bytes] = {}
-    if after is not None:
-        digest, data = blob(services.stored_image(after, begun.work.redact).document())
-        images[digest], changes["after"] = data, digest
-    if result is not None:
-        digest, data = blob(services.redacted(dict(result), begun.work.redact))
-        images[digest], changes["result"] = data, digest
-    return images
-
-
-def _with_companions(work: Work, fact: Fact) -> tuple[Fact, ...]:
-    event, action = fact
-    return (fact, *work.purpose.companions(event.happening, action, event))

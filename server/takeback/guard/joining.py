@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from takeback.core.action import Action
@@ -15,7 +16,7 @@ from takeback.guard.replies import Reply, own_word
 from takeback.guard.sending import whole_call
 from takeback.guard.services import Refusal, Services, Work
 from takeback.guard.settling import take_over
-from takeback.ports import Standing
+from takeback.ports import KeyTaken, LeaseLost, LedgerFailure, Stale, Standing
 
 _UNDER_WAY: Final = frozenset({Status.RUNNING, Status.COMPENSATING, Status.IN_DOUBT})
 
@@ -67,8 +68,15 @@ async def _take_over(services: Services, work: Work, standing: Standing, action:
         before=before,
         leases=standing.leases,
         deadline=services.clock.now() + whole_call(work, work.decision.retry),
+        item=next((i for i in await services.ledger.queue(action.tenant) if i.action == action.id), None),
     )
-    return await take_over(services, begun)
+    try:
+        return await take_over(services, begun)
+    except (KeyTaken, Stale, LeaseLost):
+        raise
+    except LedgerFailure as failure:
+        why = f"what became of it could not be recorded ({failure})"
+        return own_word(in_doubt(action, why), action, layer=RetryLayer.WORKFLOW)
 
 
 async def _still_pending(services: Services, action: Action) -> Reply:
@@ -91,14 +99,15 @@ async def _approved(services: Services, work: Work, standing: Standing, action: 
         )
     before = await before_image(services, work)
     stored = services.stored_image(before, work.redact) if before is not None else None
-    if not approving.still_covers(work, approval, stored):
-        await approving.void(services, action, approval, "what was shown has changed since")
-        return None
     try:
-        arguments = work.purpose.ready(work, before)
+        work = replace(work, arguments=work.purpose.ready(work, before))
     except Refusal as refusal:
         return await free(services, standing, own_word(str(refusal), layer=RetryLayer.HUMAN))
-    begun = await claim(
-        services, work, standing, before, arguments, generation=action.generation, known=action, approval=approval
-    )
+    if not approving.still_covers(services, work, approval, stored):
+        await approving.void(services, action, approval, "what was shown has changed since")
+        return None
+    with services.spending.claiming(work.marks):
+        begun = await claim(
+            services, work, standing, before, generation=action.generation, known=action, approval=approval
+        )
     return await carry_out(services, begun)

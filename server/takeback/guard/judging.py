@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from takeback.core.action import Action
-from takeback.core.images import Image, differences, field_value, same
+from takeback.core.images import Image
 from takeback.core.jsontext import loads
-from takeback.core.operation import Compare, Go, Replay, Verdict, judge, judge_current
+from takeback.core.operation import Compare, Go, Refuse, Replay, Verdict, judge, judge_current
+from takeback.core.undo import changed
 from takeback.core.vocabulary import Origin, Status
 from takeback.guard.reading import take_image
 from takeback.guard.services import Services, Work
@@ -17,8 +18,14 @@ async def judge_call(services: Services, work: Work, standing: Standing) -> Verd
     earlier = standing.earlier
     later: tuple[Action, ...] = ()
     undone: Action | None = None
+    if work.client_key is not None and earlier is not None and earlier.status is Status.SUCCEEDED:
+        return Replay(earlier)
+    if work.client_key is not None and earlier is not None and earlier.status is Status.COMPENSATED:
+        return Refuse(earlier, "undone_by_other")
     if earlier is not None and earlier.status is Status.SUCCEEDED:
-        later = tuple(a for a in await services.ledger.later_writes(earlier) if a.run == work.caller.run)
+        later = tuple(
+            a for a in await services.ledger.later_writes(earlier) if a.run == work.caller.run and ran_after(a, earlier)
+        )
     if earlier is not None and earlier.status is Status.COMPENSATED:
         undone = await undone_by_whom(services, earlier)
     verdict = judge(
@@ -32,6 +39,11 @@ async def judge_call(services: Services, work: Work, standing: Standing) -> Verd
     if work.side_by_side and rule is not None and rule.duplicates != "retry" and isinstance(verdict, Replay | Compare):
         return Go(standing.newest_generation + 1)
     return verdict
+
+
+def ran_after(action: Action, earlier: Action) -> bool:
+    """Whether an action was sent after another one; one that was begun first may have waited for a person."""
+    return action.sent_at is None or earlier.sent_at is None or action.sent_at > earlier.sent_at
 
 
 async def undone_by_whom(services: Services, action: Action) -> Action | None:
@@ -48,10 +60,7 @@ async def compare(services: Services, work: Work, action: Action) -> Verdict:
     current = await current_image(services, work)
     if not current.readable:
         return Replay(action)
-    fields = action.fields or tuple({d.field for d in differences(left, current, ignore=work.ignore)})
-    as_left = all(
-        same(field_value(left, name), field_value(current, name)) for name in fields if name not in work.ignore
-    )
+    as_left = not changed(left, current, declared=action.fields, ignore=work.ignore)
     return judge_current(action, as_left=as_left)
 
 

@@ -6,17 +6,20 @@ from takeback.core.expressions import ExpressionError
 from takeback.core.images import Image
 from takeback.core.results import is_error, record
 from takeback.core.verification import Verification
-from takeback.core.vocabulary import Verified
+from takeback.core.vocabulary import Origin, Verified
 from takeback.guard.reading import READ_TIMEOUT
 from takeback.guard.services import Services, Work
 from takeback.ports import ToolFailure
 
 
 async def probe(services: Services, work: Work, before: Image | None) -> bool | None:
-    """The probe's answer; None where there is none, or it could not be asked."""
+    """The probe's answer; None where there is none, or it could not be asked.
+
+    A repetition looks like what it repeats: what a search finds of it may be the first.
+    """
     search = work.decision.rule.probe if work.decision.rule is not None else None
     entry = services.catalog.named(search.tool) if search is not None else None
-    if search is None or entry is None:
+    if search is None or entry is None or work.origin is Origin.REPEAT:
         return None
     variables = {**work.variables, **({"before": before.variable()} if before is not None else {})}
     try:

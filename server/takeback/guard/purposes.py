@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,8 @@ from takeback.core.vocabulary import ActionClass, Does, UndoOutcome, Verified
 from takeback.core.wording import refused
 from takeback.guard.services import Refusal, Work
 
+_SELECTED: Final = re.compile(r"\bbefore((?:\.\w+)+)")
+_INDEXED: Final = re.compile(r"\bbefore\[\s*['\"](\w+)['\"]\s*\]")
 _LATE: Final = frozenset({"current", "reason"})
 
 
@@ -130,6 +133,8 @@ def resolve(rule: Rule, variables: Mapping[str, JSON], work: Work) -> JSON:
         "way": way(rule, declared[0], variables),
         "corrects": not isinstance(rule.undo, tuple),
         "options": {},
+        "ignore": list(rule.ignore),
+        "redact": list(rule.redact),
     }
     try:
         calls = [call for call in declared if _applies(call, variables)]
@@ -191,6 +196,7 @@ def _step(call: Undo | NamedUndo, variables: Mapping[str, JSON]) -> Step:
     arguments: dict[str, JSON] = {}
     late: dict[str, str] = {}
     fields: dict[str, str] = {}
+    computed: dict[str, list[str]] = {}
     for name, source in _items(call.args):
         part = call.args.part(name)
         if part is not None and part.names & _LATE:
@@ -199,7 +205,11 @@ def _step(call: Undo | NamedUndo, variables: Mapping[str, JSON]) -> Step:
         arguments[name] = part.value(variables) if part is not None else Template(source).value(variables)
         if part is not None and part.path and part.path[0] == "before" and len(part.path) > 1:
             fields[name] = ".".join(part.path[1:])
-    return Step(call.tool, arguments, late, fields)
+        elif part is not None and "before" in part.names:
+            paths = {path.strip(".") for path in _SELECTED.findall(part.source)}
+            paths |= set(_INDEXED.findall(part.source))
+            computed |= {name: sorted(paths)} if paths else {}
+    return Step(call.tool, arguments, late, fields, computed)
 
 
 def _items(template: Template) -> list[tuple[str, JSON]]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from takeback.core.canonical import NotCanonical, canonical
 from takeback.core.expressions import Expression, ExpressionError
 from takeback.core.images import Image, Part, Presence
 from takeback.core.jsontext import JSON
 from takeback.core.policy.schema import Read, Rule
+from takeback.core.redaction import is_redacted
 from takeback.core.results import read_part
 from takeback.guard.catalog import Catalog
 from takeback.ports import ToolFailure
+
+log = logging.getLogger(__name__)
 
 READ_TIMEOUT: Final = 30.0
 """Seconds that one read-back may take."""
@@ -97,14 +102,19 @@ async def _take(catalog: Catalog, reading: Reading, variables: Mapping[str, JSON
     entry = catalog.named(reading.tool)
     if entry is None:
         return Part(reading.name, Presence.UNREADABLE, None, f"there is no tool {reading.tool}")
+    if is_redacted(reading.arguments):
+        return Part(reading.name, Presence.UNREADABLE, None, "what it is read by was redacted and is not kept")
     params = {"name": entry.definition.name, "arguments": dict(reading.arguments)}
     try:
         result = await entry.client.request("tools/call", params, timeout=READ_TIMEOUT)
         error = None
     except ToolFailure as failure:
         result, error = None, str(failure) or type(failure).__name__
+    except Exception as failure:  # a port lets no foreign exception through; a read that fails has done no harm
+        log.exception("the connector of %s failed", entry.client.name)
+        result, error = None, f"the connector failed ({type(failure).__name__})"
     try:
-        return read_part(
+        part = read_part(
             reading.name,
             result,
             error,
@@ -112,5 +122,7 @@ async def _take(catalog: Catalog, reading: Reading, variables: Mapping[str, JSON
             absent=reading.absent,
             variables={**variables, **reading.known},
         )
-    except ExpressionError as failure:
+        canonical(part.value)
+    except (ExpressionError, NotCanonical) as failure:
         return Part(reading.name, Presence.UNREADABLE, None, str(failure))
+    return part

@@ -30,7 +30,8 @@ class Reply:
 
 def own_result(result: Mapping[str, Any], action: Action, *, line: str | None, lead: str | None = None) -> Reply:
     """The tool's own result, with `_meta` and text blocks: `lead` before its content, `line` after it."""
-    content = list(result.get("content") or [])
+    found, meta = result.get("content"), result.get("_meta")
+    content = list(found) if isinstance(found, list) else []
     if lead:
         content.insert(0, text_block(lead))
     if line:
@@ -38,7 +39,7 @@ def own_result(result: Mapping[str, Any], action: Action, *, line: str | None, l
     marked = {
         **result,
         "content": content,
-        "_meta": {**(result.get("_meta") or {}), **marks(action, replayed=bool(lead))},
+        "_meta": {**(meta if isinstance(meta, Mapping) else {}), **marks(action, replayed=bool(lead))},
     }
     return Reply(result=marked, action=action)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from takeback.core.canonical import NotCanonical, canonical
 from takeback.core.jsontext import JSON
 from takeback.core.policy.schema import Idempotency, Retry
 from takeback.core.results import is_error
 from takeback.guard.services import Services, Work
 from takeback.ports import Answered, NotSent, OutcomeUnknown
+
+log = logging.getLogger(__name__)
 
 _HOP_META: Final = ("io.modelcontextprotocol/", "io.takeback/")
 
@@ -23,7 +27,7 @@ class Sent:
     """How an attempt ended.
 
     Exactly one of the four is set: succeeded or failed by the tool's own word (`result`), failed by a protocol error
-    (`answered`), failed before it was sent (`not_sent`), or `unknown`.
+    (`answered`), failed before it was sent (`not_sent`), or `unknown`. `at` is when the last attempt began.
     """
 
     result: dict[str, Any] | None = None
@@ -31,6 +35,7 @@ class Sent:
     not_sent: NotSent | None = None
     unknown: OutcomeUnknown | None = None
     attempts: int = 1
+    at: datetime | None = None
 
 
 def idempotency_of(services: Services, work: Work) -> Idempotency | None:
@@ -65,13 +70,15 @@ async def send(
     retry = work.decision.retry
     again: tuple[type[Exception], ...] = (NotSent,) if idempotency is None else (NotSent, OutcomeUnknown)
     attempts = 0
+    began: datetime | None = None
 
     async def attempt() -> dict[str, Any]:
-        nonlocal attempts, doubt
+        nonlocal attempts, began, doubt
         left = (deadline - services.clock.now()).total_seconds()
         if left <= 0:
             raise NotSent("the deadline of the call has passed")
         attempts += 1
+        began = services.clock.now()
         within = min(left, work.decision.timeout.total_seconds())
         try:
             return await _request(work, arguments, key, idempotency, within)
@@ -90,10 +97,10 @@ async def send(
             with trial:
                 result = await attempt()
                 if doubt is not None and is_error(result):
-                    return Sent(unknown=doubt, attempts=attempts)
-                return Sent(result=result, attempts=attempts)
+                    return Sent(unknown=doubt, attempts=attempts, at=began)
+                return Sent(result=result, attempts=attempts, at=began)
     except (NotSent, Answered, OutcomeUnknown) as failure:
-        return _failed(doubt or failure, attempts)
+        return replace(_failed(doubt or failure, attempts), at=began)
     except RetryError:  # pragma: no cover - `reraise` gives the cause
         raise
     raise AssertionError("AsyncRetrying ends by a return or an exception")
@@ -133,9 +140,19 @@ async def _request(
     params: dict[str, Any] = {"name": work.entry.definition.name, "arguments": arguments}
     if meta:
         params["_meta"] = meta
-    return await work.entry.client.request(
-        "tools/call", params, timeout=timeout, progress=work.progress, headers=headers or None
-    )
+    try:
+        result = await work.entry.client.request(
+            "tools/call", params, timeout=timeout, progress=work.progress, headers=headers or None
+        )
+        canonical(result)
+    except NotCanonical as problem:
+        raise OutcomeUnknown("malformed", f"the answer cannot be kept ({problem})") from None
+    except (NotSent, Answered, OutcomeUnknown):
+        raise
+    except Exception as error:  # a port lets no foreign exception through; where one does, anything may have been sent
+        log.exception("the connector of %s failed", work.entry.client.name)
+        raise OutcomeUnknown("lost", f"the connector failed ({type(error).__name__})") from None
+    return result
 
 
 def forwarded_meta(meta: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from takeback.core.action import Action, Event
 from takeback.core.images import Image, Part
@@ -14,16 +14,19 @@ from takeback.core.jsontext import JSON
 from takeback.core.limits import LoopWatch
 from takeback.core.policy.decide import Decision
 from takeback.core.policy.load import Policy
-from takeback.core.redaction import redact
+from takeback.core.redaction import hidden, redact, redact_result, scrub
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Origin
 from takeback.guard.catalog import Catalog, Entry
 from takeback.guard.reading import Reading
+from takeback.guard.spending import Spending
 from takeback.guard.turns import Turns
 from takeback.ports import Caller, Clock, Compensation, Ids, Ledger, ProgressSink
 
 T = TypeVar("T")
+
+_LONGEST_TEXT: Final = 2000
 
 
 class Tasks:
@@ -65,7 +68,8 @@ class Services:
     watch: LoopWatch = field(default_factory=LoopWatch)
     turns: Turns = field(default_factory=Turns)
     tasks: Tasks = field(default_factory=Tasks)
-    known_runs: set[str] = field(default_factory=set)
+    spending: Spending = field(default_factory=Spending)
+    known_runs: set[tuple[str, str]] = field(default_factory=set)
 
     def redacted(self, value: JSON, fields: tuple[str, ...]) -> JSON:
         """A value as it may be stored."""
@@ -75,6 +79,20 @@ class Services:
         """An image as it may be stored."""
         parts = (Part(p.name, p.presence, self.redacted(p.value, fields), p.problem) for p in image.parts)
         return Image(tuple(parts))
+
+    def masked(self, value: JSON, hide: frozenset[str]) -> JSON:
+        """A value, or its mark when it repeats what must not be kept."""
+        repeats = isinstance(value, str | int) and scrub(str(value), hide) != str(value)
+        return self.redacted({"value": value}, ("value",))["value"] if repeats or str(value) in hide else value
+
+    def stored_result(self, result: Mapping[str, Any], work: Work) -> JSON:
+        """A tool's result as it may be stored."""
+        hide = hidden(work.arguments, work.redact)
+        return redact_result(result, fields=work.redact, key=self.redaction_key, hide=hide)
+
+    def stored_text(self, text: str, work: Work) -> str:
+        """What an upstream said, as it may be stored: bounded, without what the call must not leave behind."""
+        return scrub(text, hidden(work.arguments, work.redact) | self.policy.secrets)[:_LONGEST_TEXT]
 
     @property
     def join_within(self) -> timedelta:
@@ -128,6 +146,7 @@ class Work:
     meta: Mapping[str, Any] = field(default_factory=dict)
     progress: ProgressSink | None = None
     side_by_side: bool = False
+    marks: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def lease_names(self) -> tuple[str, ...]:

@@ -11,13 +11,15 @@ from takeback.core.action import Action
 from takeback.core.expressions import ExpressionError
 from takeback.core.images import Image
 from takeback.core.jsontext import JSON, dumps
+from takeback.core.phrases import one_line
 from takeback.core.recovery import Diagnosis, Evidence, diagnose
 from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import RetryLayer, Status, Verified
 from takeback.core.wording import in_doubt, took_effect
-from takeback.guard.execution import REBUILT, Begun, conclude, read_lag, run, succeeded
+from takeback.guard.concluding import REBUILT, conclude, read_lag, succeeded
+from takeback.guard.execution import Begun, run
 from takeback.guard.probing import probe
 from takeback.guard.reading import READ_TIMEOUT, take_image
 from takeback.guard.recording import next_fact
@@ -26,14 +28,22 @@ from takeback.guard.sending import Sent, idempotency_of, whole_call
 from takeback.guard.services import Services, Work
 from takeback.ports import Change, OutcomeUnknown
 
+_LONGEST_WHY: Final = 500
 ROUNDS: Final = 3
 """New attempts that settling makes before it hands over to a person."""
 
 
 async def lost(services: Services, begun: Begun, sent: Sent) -> Reply:
     """The reply was lost: write that down, then look."""
-    why = str(sent.unknown)
-    fact = next_fact(services, begun.action, Happening.LOSE, detail=why, attempts=begun.action.attempts + sent.attempts)
+    why = one_line(services.stored_text(str(sent.unknown), begun.work), _LONGEST_WHY)
+    fact = next_fact(
+        services,
+        begun.action,
+        Happening.LOSE,
+        detail=why,
+        attempts=begun.action.attempts + sent.attempts,
+        sent_at=sent.at or begun.action.sent_at,
+    )
     event, action = fact
     await services.ledger.commit(
         Change(
@@ -63,10 +73,15 @@ async def settle(services: Services, begun: Begun, why: str) -> Reply:
         sent = await run(services, begun, doubt=doubt)
         if sent.unknown is None:
             return await conclude(services, begun, sent)
-        fact = next_fact(services, begun.action, Happening.LOSE, detail=str(sent.unknown))
-        await services.ledger.commit(Change(actions=(fact,), tenant=fact[1].tenant, leases=begun.leases))
-        begun = replace(begun, action=fact[1])
+        begun = await _lost_again(services, begun, sent)
     return await _queue(services, begun, diagnosis, why, give_up=diagnosis.kind != "same_key")
+
+
+async def _lost_again(services: Services, begun: Begun, sent: Sent) -> Begun:
+    why, sent_at = services.stored_text(str(sent.unknown), begun.work), sent.at or begun.action.sent_at
+    fact = next_fact(services, begun.action, Happening.LOSE, detail=why, sent_at=sent_at)
+    await services.ledger.commit(Change(actions=(fact,), tenant=fact[1].tenant, leases=begun.leases))
+    return replace(begun, action=fact[1])
 
 
 async def _look(services: Services, begun: Begun) -> tuple[Image | None, Verification, Diagnosis]:
@@ -135,8 +150,9 @@ async def _took_effect(
     )
     if rebuilt is not None or reply.action is None:
         return reply
+    stored = services.stored_image(current, begun.work.redact) if current is not None else None
     return own_word(
-        took_effect(reply.action, current.variable() if current else None), reply.action, layer=RetryLayer.TOOL
+        took_effect(reply.action, stored.variable() if stored else None), reply.action, layer=RetryLayer.TOOL
     )
 
 
@@ -195,7 +211,10 @@ async def take_over(services: Services, begun: Begun) -> Reply:
     A guard that died after its claim may have sent or not; either way the outcome is unknown until somebody looks.
     """
     if begun.action.status is Status.RUNNING:
-        fact = next_fact(services, begun.action, Happening.LOSE, detail="the guard that ran it is gone")
+        # It may have been sent at any time up to its deadline: what it can still do counts from there.
+        latest = begun.action.deadline or begun.action.sent_at
+        gone = "the guard that ran it is gone"
+        fact = next_fact(services, begun.action, Happening.LOSE, detail=gone, sent_at=latest)
         await services.ledger.commit(Change(actions=(fact,), tenant=fact[1].tenant, leases=begun.leases))
         begun = replace(begun, action=fact[1])
     return await settle(services, begun, "the reply was lost")

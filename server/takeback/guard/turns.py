@@ -7,6 +7,10 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 
+class Busy(Exception):
+    """The turn did not come in time; nothing is held."""
+
+
 class Turns:
     """First come, first served, for each name. Leases in the ledger do the same among guards; this spares them."""
 
@@ -18,14 +22,17 @@ class Turns:
         """Hold all names, taken in sorted order.
 
         Raises:
-            TimeoutError: they were not all free `within` seconds; none is held.
+            Busy: they were not all free `within` seconds.
         """
         taken: list[str] = []
         try:
-            async with asyncio.timeout(within):
-                for name in sorted(set(names)):
-                    await self._take(name)
-                    taken.append(name)
+            try:
+                async with asyncio.timeout(within):
+                    for name in sorted(set(names)):
+                        await self._take(name)
+                        taken.append(name)
+            except TimeoutError:
+                raise Busy from None
             yield
         finally:
             for name in reversed(taken):

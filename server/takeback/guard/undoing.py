@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from takeback.core.action import Action, Event
 from takeback.core.canonical import digest
@@ -13,165 +13,22 @@ from takeback.core.images import Difference, Image
 from takeback.core.jsontext import JSON
 from takeback.core.operation import fingerprint
 from takeback.core.policy.decide import Decision, Undecidable, decide, target_variables
+from takeback.core.redaction import is_redacted
 from takeback.core.states import Happening
-from takeback.core.undo import Outcome, Standoff, Step, changed, judge_outcome, stand
+from takeback.core.undo import Outcome, Step, judge_outcome
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Effect, Origin, Status, UndoOutcome, Verified
 from takeback.guard.code_tools import CODE
-from takeback.guard.judging import stored_image
 from takeback.guard.purposes import check_boundary, image_variables
-from takeback.guard.reading import Reading, take_image
 from takeback.guard.recording import next_fact
 from takeback.guard.replies import Reply
 from takeback.guard.services import Refusal, Services, Work
+from takeback.guard.undo_plan import NotUndoable, Plan, conflict_text, material_of, rule_fields, standoff_of
 from takeback.guard.writing import write
-from takeback.ports import Caller, Compensation, Impossible, Material, Remedy
+from takeback.ports import Caller, Impossible
 
-
-class NotUndoable(Exception):
-    """The action cannot be taken back; the message says why, in a sentence for people and models."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How an action would be taken back, as things stand: for the preview, and for carrying it out."""
-
-    action: Action
-    steps: tuple[Step, ...]
-    compensation: Compensation
-    before: Image | None
-    after: Image | None
-    current: Image | None
-    standoff: Standoff
-    remedy: Remedy
-    corrects: bool
-    readings: tuple[Reading, ...]
-
-    @property
-    def confirm(self) -> str:
-        """What a caller confirms: the action, its version, and the state that the preview showed."""
-        shown = self.current.document() if self.current is not None else None
-        return digest([self.action.id, self.action.version, shown])[:12]
-
-
-def check_undoable(services: Services, action: Action) -> None:
-    """Raises NotUndoable unless the action stands in the world and something can be done about it."""
-    if action.status is Status.COMPENSATED:
-        raise NotUndoable(f"{action.id} was already undone by {action.compensated_by}; nothing more is needed")
-    if not action.in_force:
-        raise NotUndoable(f"{action.id} is {action.status.value} and had no effect, so there is nothing to undo")
-    if action.status not in {Status.SUCCEEDED, Status.FAILED, Status.NEEDS_OPERATOR, Status.COMPENSATING}:
-        raise NotUndoable(f"{action.id} is {action.status.value}; it must be settled first")
-    stored = action.compensation
-    if not stored:
-        raise NotUndoable(f"the policy knows no way to take {action.name} back")
-    if stored.get("steps") is None:
-        raise NotUndoable(f"the way back could not be prepared when {action.id} ran ({stored.get('problem')})")
-    if stored.get("unwritable"):
-        raise NotUndoable(
-            f"{', '.join(stored['unwritable'])} was redacted and cannot be written back; a person must do it"
-        )
-    until = (action.forecast or {}).get("until")
-    if until is not None and services.clock.now().isoformat() > until:
-        raise NotUndoable(f"it could be undone until {until} only")
-
-
-async def plan(services: Services, action: Action, reason: str) -> Plan:
-    """Look at the world and work out what would have to be called now.
-
-    Raises:
-        NotUndoable: it cannot be taken back; nothing was changed.
-    """
-    check_undoable(services, action)
-    stored = action.compensation
-    compensation = services.compensations.get(stored["way"])
-    if compensation is None:
-        raise NotUndoable(f"the compensation {stored['way']!r} is not installed")
-    readings = tuple(Reading.from_document(document) for document in stored["readings"])
-    before, after = await stored_image(services, action.before), await stored_image(services, action.after)
-    ignore, redact = _rule_fields(services, action)
-    current = None
-    if readings:
-        variables = {"args": action.arguments, **target_variables(action.targets)}
-        current = services.stored_image(await take_image(services.catalog, readings, variables), redact)
-    standoff = _standoff(action, before, after, current, ignore)
-    steps = tuple(Step.from_document(step) for step in stored["steps"])
-    material = _material(
-        services,
-        action,
-        steps=steps,
-        images=(before, after, current),
-        standoff=standoff,
-        ignore=ignore,
-        reason=reason,
-    )
-    try:
-        remedy = compensation.plan(material)
-    except Impossible as error:
-        raise NotUndoable(str(error)) from None
-    return Plan(
-        action=action,
-        steps=steps,
-        compensation=compensation,
-        before=before,
-        after=after,
-        current=current,
-        standoff=standoff,
-        remedy=remedy,
-        corrects=bool(stored["corrects"]),
-        readings=readings,
-    )
-
-
-def _rule_fields(services: Services, action: Action) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """`ignore` and `redact` of the rule under which the action ran, as the policy has it today."""
-    for numbered in services.policy.rules_for(action.name):
-        if numbered.id == action.rule:
-            return numbered.rule.ignore, numbered.rule.redact
-    return (), ()
-
-
-def _standoff(
-    action: Action, before: Image | None, after: Image | None, current: Image | None, ignore: tuple[str, ...]
-) -> Standoff:
-    if before is None or after is None or current is None or not before.readable or not after.readable:
-        return Standoff()
-    if not current.readable:
-        problem = "; ".join(part.problem or "unreadable" for part in current.parts)
-        raise NotUndoable(f"the target cannot be read now ({problem}), so nothing can be put back safely")
-    return stand(before, after, current, changed(before, after, declared=action.fields, ignore=ignore), ignore)
-
-
-def _material(
-    services: Services,
-    action: Action,
-    *,
-    steps: tuple[Step, ...],
-    images: tuple[Image | None, Image | None, Image | None],
-    standoff: Standoff,
-    ignore: tuple[str, ...],
-    reason: str,
-) -> Material:
-    before, after, current = images
-    entries = {step.tool: services.catalog.named(step.tool) for step in steps}
-    return Material(
-        action=action,
-        steps=steps,
-        before=before,
-        after=after,
-        current=current,
-        standoff=standoff,
-        ignore=ignore,
-        reason=reason,
-        keeps={tool: entry.required for tool, entry in entries.items() if entry is not None},
-        options=action.compensation.get("options") or {},
-    )
-
-
-def conflict_text(standoff: Standoff) -> str:
-    """Both versions of each field in conflict, before the person who decides."""
-    parts = [f"{c.field} was {c.before!r}, was set to {c.after!r} and is {c.current!r} now" for c in standoff.conflicts]
-    return "; ".join(parts)
+_AS_IT_WAS: Final = frozenset({Status.SUCCEEDED, Status.COMPENSATING})
+"""Originals that an undo without effect leaves standing; one that had failed or waited for a person needs one again."""
 
 
 @dataclass(slots=True)
@@ -201,14 +58,15 @@ class Undoing:
         rule = work.decision.rule
         if rule is not None and rule.require is not None and current is not None and current.variable() is not None:
             check_boundary(rule.require, work.variables, current)
-        planned = self._planned(current, work)
-        return _filled(planned, current, self.reason)
+        if not self.plan.goes_on:
+            return _filled(self._planned(current, work), before, self.reason)
+        return _filled(self.step, before, self.reason)
 
     def _planned(self, current: Image | None, work: Work) -> Step:
         """The first step as the compensation would plan it for the world as it is now."""
         try:
-            standoff = _standoff(self.original, self.plan.before, self.plan.after, current, work.ignore)
-            material = _material(
+            standoff = standoff_of(self.original, self.plan.before, self.plan.after, current, work.ignore)
+            material = material_of(
                 self.services,
                 self.original,
                 steps=self.plan.steps,
@@ -220,7 +78,9 @@ class Undoing:
             remedy = self.plan.compensation.plan(material)
         except (Impossible, NotUndoable) as error:
             raise Refusal(f"Not undone: {error}. Nothing was changed.") from None
-        if standoff.conflicts and self.plan.compensation.name != "adjust":
+        if standoff.already and not standoff.restore and not standoff.conflicts and not self.plan.by_difference:
+            raise Refusal("Not undone: everything already is as it was before. Nothing was changed.")
+        if standoff.conflicts and not self.plan.by_difference:
             raise Refusal(
                 f"Not undone: changed by others since ({conflict_text(standoff)}). "
                 "Nothing was changed; a person must decide."
@@ -242,6 +102,8 @@ class Undoing:
         self.outcome = judge_outcome(
             expected, stored_before, stored_after, ignore=work.ignore, residue=self.plan.remedy.residue
         )
+        if self.outcome.outcome is UndoOutcome.FAILED and not self.last:
+            return Verification(Verified.IMPOSSIBLE, "nothing_named")  # the whole chain is judged at its end
         if self.outcome.outcome is UndoOutcome.FAILED:
             return Verification(Verified.MISMATCH, "different", expected, stored_after.variable())
         return Verification(Verified.YES)
@@ -257,15 +119,17 @@ class Undoing:
     def _moved(self, happening: Happening, action: Action) -> tuple[Event, Action] | None:
         actor = f"undo {action.id} for {action.principal}"
         match happening:
-            case Happening.CLAIM if self.first and self.original.status is not Status.COMPENSATING:
-                return next_fact(self.services, self.original, Happening.COMPENSATE, actor=actor, detail=self.reason)
+            case Happening.CLAIM if self.first and not self.plan.goes_on:
+                # From what was loaded: a claim that was refused is made again, and moved nothing.
+                loaded = self.plan.action
+                return next_fact(self.services, loaded, Happening.COMPENSATE, actor=actor, detail=self.reason)
             case Happening.SUCCEED if self.last:
                 document = self.outcome.document() if self.outcome is not None else None
                 return next_fact(
                     self.services, self.original, Happening.RESTORE, actor=actor, detail=self.reason,
                     compensated_by=action.id, in_force=self.plan.corrects, outcome=document,
                 )  # fmt: skip
-            case Happening.FAIL if action.in_force:
+            case Happening.FAIL if action.in_force or not self.first or self.plan.action.status not in _AS_IT_WAS:
                 return next_fact(self.services, self.original, Happening.GIVE_UP, actor=actor, detail="the undo failed")
             case Happening.FAIL:
                 return next_fact(
@@ -286,28 +150,39 @@ class Undoing:
 
 
 def _filled(step: Step, current: Image | None, reason: str) -> dict[str, JSON]:
-    """The arguments with those that need `current` or `reason`. Raises Refusal where one has no value."""
+    """The arguments with those that need `current` or `reason`.
+
+    Raises:
+        Refusal: one has no value, or is not kept: a redacted value can be compared and never written.
+    """
     variables = {"reason": reason, **image_variables(current=current)}
     try:
         late = {name: Expression(source).value(variables) for name, source in step.late.items()}
     except ExpressionError as error:
         raise Refusal(f"Not undone: {error}. Nothing was changed.") from None
-    return {**step.arguments, **late}
+    arguments = {**step.arguments, **late}
+    if lost := [name for name, value in arguments.items() if is_redacted(value)]:
+        raise Refusal(f"Not undone: {', '.join(lost)} was redacted and cannot be written back. Nothing was changed.")
+    return arguments
 
 
 async def carry_out(services: Services, caller: Caller, plan_: Plan, reason: str) -> tuple[Reply, Undoing]:
-    """Run the compensation, step by step; stops at the first that does not succeed.
+    """Run the compensation, step by step; stops at the first that does not succeed, never because the caller has gone.
 
     Raises:
         NotUndoable: a step's tool is gone, or the policy of today does not allow it.
     """
+    return await services.tasks.shielded(_steps(services, caller, plan_, reason))
+
+
+async def _steps(services: Services, caller: Caller, plan_: Plan, reason: str) -> tuple[Reply, Undoing]:
     reply: Reply | None = None
     undoing: Undoing | None = None
     steps = plan_.remedy.steps
     for index, step in enumerate(steps):
         undoing = Undoing(services, plan_, step, reason, first=index == 0, last=index == len(steps) - 1)
         work = _work(services, caller, undoing, index)
-        reply = await services.tasks.shielded(write(services, work))
+        reply = await write(services, work)
         if reply.action is None or reply.action.status is not Status.SUCCEEDED:
             break
         plan_ = replace(undoing.plan, action=await services.ledger.action(caller.tenant, plan_.action.id))
@@ -321,8 +196,11 @@ def _work(services: Services, caller: Caller, undoing: Undoing, index: int) -> W
     entry = services.catalog.named(step.tool)
     if entry is None:
         raise NotUndoable(f"the tool {step.tool} that would take it back is not there any more")
-    arguments = _filled(step, undoing.plan.current, undoing.reason)
-    ignore, redact = _rule_fields(services, action)
+    try:
+        arguments = _filled(step, undoing.plan.current, undoing.reason)
+    except Refusal as refusal:
+        raise NotUndoable(str(refusal).removeprefix("Not undone: ").removesuffix(". Nothing was changed.")) from None
+    ignore, redact = rule_fields(services, action)
     decision = replace(
         _today(services, caller, action, step, arguments), targets=action.targets, late_targets=(), effect=Effect.SET
     )

@@ -7,19 +7,22 @@ from typing import Any
 
 from takeback.core.action import Action
 from takeback.core.images import Difference
+from takeback.core.phrases import LONGEST_REASON, one_line, quoted
 from takeback.core.redaction import is_redacted
 from takeback.core.run import Approval, RecoveryItem, Run
+from takeback.core.states import VOID
 from takeback.core.trail import Sentence, as_text
 from takeback.core.undo import Forecast
 from takeback.core.vocabulary import Origin, RetryLayer, Risk, Status, UndoOutcome
 from takeback.core.wording import changes, refused, targets_of
-from takeback.guard import approving, history, undoing
+from takeback.guard import approving, history, undo_plan, undoing
 from takeback.guard.calling import CallRequest, call
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.services import Services
 from takeback.ports import Caller, HistoryQuery, NotFound, Page, UndoAnswer
 
 _LATER = ("run", "checkpoint", "last ")
+_SETTLED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.COMPENSATED, Status.DENIED, Status.CANCELLED})
 
 
 class UseCases:
@@ -68,7 +71,7 @@ class UseCases:
         if action.status is Status.COMPENSATED:
             text = f"{action.id} was already undone as {action.compensated_by}; nothing more is needed."
             return UndoAnswer(text, ok=True, action=action.id, outcome=(action.outcome or {}).get("outcome"))
-        return await self._undo(caller, action, reason.strip(), confirm)
+        return await self._undo(caller, action, one_line(reason, LONGEST_REASON), confirm)
 
     async def _selected(self, caller: Caller, what: str | None) -> Action:
         if what is None or not what.strip():
@@ -84,25 +87,29 @@ class UseCases:
 
     async def _undo(self, caller: Caller, action: Action, reason: str, confirm: str | None) -> UndoAnswer:
         try:
-            plan = await undoing.plan(self.services, action, reason)
-            if plan.standoff.conflicts and plan.compensation.name != "adjust":
+            plan = await undo_plan.plan(self.services, action, reason)
+            if plan.standoff.conflicts and not plan.by_difference:
                 return _conflict(plan)
             if _nothing_to_do(plan):
                 return UndoAnswer(f"{action.id}: everything already is as before it; nothing was changed.", ok=True)
             if not _at_once(plan) and confirm != plan.confirm:
                 return _preview(plan, stale=confirm is not None)
             reply, done = await undoing.carry_out(self.services, caller, plan, reason)
-        except undoing.NotUndoable as error:
+        except undo_plan.NotUndoable as error:
             text = f"Not undone: {error}. Nothing was changed."
             return UndoAnswer(text, ok=False, action=action.id, outcome=UndoOutcome.REFUSED.value)
         return await self._undone(action, reply, done)
 
     async def _undone(self, action: Action, reply: Reply, done: undoing.Undoing) -> UndoAnswer:
         undo = reply.action
-        if undo is None or undo.status is not Status.SUCCEEDED or done.outcome is None:
-            content = (reply.result or {}).get("content") or [{"text": str(reply.answered)}]
-            return UndoAnswer(content[-1]["text"], ok=False, action=action.id, outcome=UndoOutcome.FAILED.value)
+        if undo is not None and undo.status is Status.SUCCEEDED and done.outcome is None:
+            return self._joined(action, undo)
         outcome = done.outcome
+        if undo is None or undo.status is not Status.SUCCEEDED or outcome is None:
+            text = _failed(reply)
+            if not done.first:
+                text = f"Undone in part only: an earlier step of {action.id} was carried out, this one was not. {text}"
+            return UndoAnswer(text, ok=False, action=action.id, outcome=_unfinished(undo))
         target = targets_of(action.targets)
         if done.plan.corrects:
             text = f"[takeback {undo.id}] Corrected, not undone: {target}; {outcome.text}."
@@ -114,13 +121,25 @@ class UseCases:
             text += " (The write was unconditioned: an edit by others in the same instant would not have been seen.)"
         return UndoAnswer(text, ok=True, action=action.id, outcome=outcome.outcome.value)
 
+    @staticmethod
+    def _joined(action: Action, undo: Action) -> UndoAnswer:
+        """An equal undo was carried out beside this one."""
+        outcome = undo.outcome or {}
+        text = f"{action.id} was already undone as {undo.id}: {outcome.get('text', 'it could not be read back')}."
+        return UndoAnswer(text, ok=True, action=action.id, outcome=outcome.get("outcome"))
+
     async def repeat(self, caller: Caller, *, action: str, reason: str) -> Mapping[str, Any]:
         """Create the successor of an action: do the same again on purpose. Returns a tool result. Raises NotFound."""
         if not reason.strip():
             return _word("a reason is required", "Say why it is meant again.")
         original = await self._own(caller, action)
+        if original.status not in _SETTLED:
+            return _word(
+                f"{original.id} is {original.status.value}",
+                "It must be settled before it can be repeated; tell the user.",
+            )
         successor = await self.services.ledger.successor(caller.tenant, original.id)
-        if successor is not None and successor.in_force:
+        if successor is not None and (successor.in_force or successor.status is Status.COMPENSATED):
             return _word(
                 f"{original.id} was repeated already as {successor.id} ({successor.status.value})",
                 "To do it once more, repeat that one.",
@@ -137,7 +156,7 @@ class UseCases:
             arguments=original.arguments,
             origin=Origin.REPEAT,
             original=original.id,
-            reason=reason.strip(),
+            reason=one_line(reason, LONGEST_REASON),
         )
         reply = await self.call(request)
         return reply.result or _word(str(reply.answered), "Tell the user.")
@@ -173,27 +192,46 @@ class UseCases:
         return await self.services.ledger.runs(tenant)
 
 
-def _at_once(plan: undoing.Plan) -> bool:
+def _unfinished(undo: Action | None) -> str | None:
+    """What an undo that did not succeed came to. One that waits for a person has come to nothing yet."""
+    if undo is not None and undo.status in {Status.AWAITING_APPROVAL, Status.APPROVED}:
+        return None
+    refused_ = undo is None or undo.status in VOID
+    return UndoOutcome.REFUSED.value if refused_ else UndoOutcome.FAILED.value
+
+
+def _failed(reply: Reply) -> str:
+    """Why a step of an undo did not succeed: our own word, and what the tool said, marked as its own."""
+    texts = [block["text"] for block in (reply.result or {}).get("content") or () if isinstance(block.get("text"), str)]
+    if not texts:
+        return f"The tool refused: {quoted(str(reply.answered), LONGEST_REASON)}."
+    *theirs, ours = texts
+    return f"{ours} It said: {quoted(' '.join(theirs), LONGEST_REASON)}." if theirs else ours
+
+
+def _at_once(plan: undo_plan.Plan) -> bool:
     """A single, exact step of low risk needs no preview."""
     forecast = (plan.action.forecast or {}).get("outcome")
     exact = forecast == UndoOutcome.EXACT.value and bool(plan.remedy.expected) and not plan.corrects
     return exact and len(plan.remedy.steps) == 1 and plan.action.risk is Risk.LOW
 
 
-def _nothing_to_do(plan: undoing.Plan) -> bool:
+def _nothing_to_do(plan: undo_plan.Plan) -> bool:
     standoff = plan.standoff
+    if plan.by_difference or plan.goes_on:
+        return False
     return bool(standoff.already) and not standoff.restore and not standoff.conflicts
 
 
-def _conflict(plan: undoing.Plan) -> UndoAnswer:
+def _conflict(plan: undo_plan.Plan) -> UndoAnswer:
     text = (
         f"Not undone: {targets_of(plan.action.targets)} was changed by others since: "
-        f"{undoing.conflict_text(plan.standoff)}. Nothing was changed; a person must decide."
+        f"{undo_plan.conflict_text(plan.standoff)}. Nothing was changed; a person must decide."
     )
     return UndoAnswer(text, ok=False, action=plan.action.id, outcome=UndoOutcome.REFUSED.value)
 
 
-def _preview(plan: undoing.Plan, *, stale: bool) -> UndoAnswer:
+def _preview(plan: undo_plan.Plan, *, stale: bool) -> UndoAnswer:
     steps = "; ".join(f"{step.tool}({', '.join([*step.arguments, *step.late])})" for step in plan.remedy.steps)
     forecast = plan.action.forecast or Forecast(UndoOutcome.REFUSED, "impossible").document()
     kind = "correct" if plan.corrects else "undo"
@@ -208,7 +246,7 @@ def _preview(plan: undoing.Plan, *, stale: bool) -> UndoAnswer:
     return UndoAnswer(text, ok=True, action=plan.action.id, confirm=plan.confirm)
 
 
-def changes_back(plan: undoing.Plan) -> str:
+def changes_back(plan: undo_plan.Plan) -> str:
     """What would go back, field by field."""
     return changes([Difference(d.field, d.after, d.before) for d in plan.standoff.restore])
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from takeback.core.action import Action
 from takeback.core.limits import exceeded
 from takeback.core.operation import Compare, Go, Join, Refuse, Replay, judge_client_key
 from takeback.core.run import Run
-from takeback.core.states import Happening
+from takeback.core.states import OCCUPYING, Happening
 from takeback.core.vocabulary import Origin, RetryLayer, RunStatus
-from takeback.core.wording import denied, limit_reached, pending, refused
+from takeback.core.wording import denied, in_progress, limit_reached, pending, refused
 from takeback.guard import approving
 from takeback.guard.answering import other_arguments, refuse, replay, run_stopped
 from takeback.guard.carrying import carry_out, free
@@ -23,8 +24,13 @@ from takeback.guard.recording import first
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.sending import whole_call
 from takeback.guard.services import Refusal, Services, Work
+from takeback.guard.turns import Busy
 from takeback.ports import Approach, Change, KeyTaken, LeaseLost, Stale, Standing
 
+_Act: TypeAlias = Callable[[Services, Work, Standing], Awaitable[Reply | None]]
+"""What is done with the ledger's answer. None: look again."""
+
+_MOST_RUNS: Final = 10_000
 _ROUNDS: Final = 8
 _MARGIN: Final = timedelta(seconds=120)
 """How much longer than the call its leases last: the reads around it, and the commits."""
@@ -36,43 +42,50 @@ async def write(services: Services, work: Work) -> Reply:
     Raises:
         LedgerFailure: the ledger is out of reach; then nothing was sent.
     """
-    if work.decision.verdict == "deny":
-        return await _deny(services, work)
     await open_run(services, work)
-    work = replace(work, side_by_side=any(services.turns.busy(name) for name in _turn_names(work)))
+    if work.decision.verdict == "deny":
+        return await _rounds(services, work, _deny)
+    work = replace(work, side_by_side=services.turns.busy(_own_turn(work)))
     within = services.join_within.total_seconds()
     try:
-        async with services.turns.hold(_turn_names(work), within=within):
-            return await _rounds(services, work)
-    except TimeoutError:
-        return own_word(
-            refused("the target is busy with another call", f"Nothing to mend; ask again after {within:.0f} s."),
-            layer=RetryLayer.TOOL,
-        )
+        async with services.turns.hold({*work.lease_names, _own_turn(work)}, within=within):
+            return await _rounds(services, work, _act)
+    except Busy:
+        return await _kept_waiting(services, work, round(within))
 
 
-def _turn_names(work: Work) -> set[str]:
-    return {*work.lease_names, f"operation:{work.operation}"}
+def _own_turn(work: Work) -> str:
+    return f"operation:{work.operation}"
 
 
-async def _rounds(services: Services, work: Work) -> Reply:
+async def _kept_waiting(services: Services, work: Work, seconds: int) -> Reply:
+    """The turn did not come: an equal call is told of the one that is under way, another one that it did not run."""
+    known = (await _look(services, work, lease_names=())).earlier
+    if known is not None and known.status in OCCUPYING:
+        return own_word(in_progress(known, max(seconds, 1)), known, layer=RetryLayer.TOOL)
+    text = refused("the target is busy with another call", f"Nothing to mend; ask again after {max(seconds, 1)} s.")
+    return own_word(text, layer=RetryLayer.TOOL)
+
+
+async def _rounds(services: Services, work: Work, act: _Act) -> Reply:
     """Approach until the ledger's answer could be acted upon: others may move between a look and a claim."""
     for _ in range(_ROUNDS):
-        standing = await _approach(services, work)
-        try:
-            reply = await _act(services, work, standing)
-        except (KeyTaken, Stale, LeaseLost):
-            reply = None
-        except BaseException:
-            await services.ledger.release(standing.leases)
-            raise
+        with services.spending.looking(limits_of(services, work)) as marks:
+            standing = await _look(services, work, lease_names=work.lease_names)
+            try:
+                reply = await act(services, replace(work, marks=marks), standing)
+            except (KeyTaken, Stale, LeaseLost):
+                reply = None
+            except BaseException:
+                await services.ledger.release(standing.leases)
+                raise
         if reply is not None:
             return reply
         await services.ledger.release(standing.leases)
     return own_word(refused("others keep changing the same thing", "Ask again later."), layer=RetryLayer.TOOL)
 
 
-async def _approach(services: Services, work: Work) -> Standing:
+async def _look(services: Services, work: Work, *, lease_names: tuple[str, ...]) -> Standing:
     now = services.clock.now()
     standing = await services.ledger.approach(
         Approach(
@@ -80,7 +93,7 @@ async def _approach(services: Services, work: Work) -> Standing:
             run=work.caller.run,
             operation=work.operation,
             holder=services.ids.new("h"),
-            lease_names=work.lease_names,
+            lease_names=lease_names,
             lease_for=whole_call(work, work.decision.retry) + _MARGIN,
             now=now,
             client_key=work.client_key,
@@ -125,13 +138,18 @@ async def _go(services: Services, work: Work, standing: Standing, go: Go) -> Rep
     before = await before_image(services, work)
     known = go.attempt_of
     try:
-        arguments = work.purpose.ready(work, before)
+        work = replace(work, arguments=work.purpose.ready(work, before))
     except Refusal as refusal:
         return await _turned_away(services, work, standing, refusal, known is None)
     if _must_ask(work):
         action, approval = await approving.ask(services, work, standing, before, generation=go.generation, known=known)
         return own_word(pending(action, approval), action, layer=RetryLayer.HUMAN, pending=approval)
-    begun = await claim(services, work, standing, before, arguments, generation=go.generation, known=known)
+    soon = {name: standing.counters.get(name, 0) + more for name, more in services.spending.since(work.marks).items()}
+    if exceeded(limits_of(services, work), soon) is not None:
+        await services.spending.quiet(work.marks)
+        return None
+    with services.spending.claiming(work.marks):
+        begun = await claim(services, work, standing, before, generation=go.generation, known=known)
     return await carry_out(services, begun)
 
 
@@ -149,9 +167,8 @@ async def _turned_away(services: Services, work: Work, standing: Standing, refus
     return own_word(str(refusal), action, layer=RetryLayer.HUMAN)
 
 
-async def _deny(services: Services, work: Work) -> Reply:
-    await open_run(services, work)
-    action = await _denied(services, work, await _approach(services, work))
+async def _deny(services: Services, work: Work, standing: Standing) -> Reply:
+    action = await _denied(services, work, standing)
     return own_word(denied(action, work.decision.why), action, layer=RetryLayer.HUMAN)
 
 
@@ -166,7 +183,7 @@ async def _denied(services: Services, work: Work, standing: Standing) -> Action:
 async def open_run(services: Services, work: Work) -> None:
     """Make sure that the ledger knows the run: once for each run and guard."""
     caller = work.caller
-    if caller.run in services.known_runs:
+    if (caller.tenant, caller.run) in services.known_runs:
         return
     now = services.clock.now()
     await services.ledger.open_run(
@@ -180,4 +197,6 @@ async def open_run(services: Services, work: Work) -> None:
             trace=caller.trace,
         )
     )
-    services.known_runs.add(caller.run)
+    if len(services.known_runs) >= _MOST_RUNS:
+        services.known_runs.clear()
+    services.known_runs.add((caller.tenant, caller.run))

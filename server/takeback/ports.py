@@ -234,7 +234,10 @@ class AccessEntry:
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """Which actions to list, newest first. `cursor` is what the page before returned. `text` is searched in tool, target and label."""
+    """Which actions to list, newest first.
+
+    `cursor` is what the page before returned. `text` is searched in tool, target and label.
+    """
 
     tenant: str
     run: str | None = None

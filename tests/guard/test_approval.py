@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from takeback.core.run import ApprovalStatus
 from takeback.core.vocabulary import Status
 from takeback.guard.approving import NotDecidable
 from takeback.guard.replies import Reply
-from takeback.testing import GuardForTests
-from tests.guard.world import Desk
+from takeback.testing import GuardForTests, guarded
+from tests.guard.test_life import failed, said
+from tests.guard.world import POLICY, Desk
 
 MAIL: dict[str, Any] = {"id": "T-1", "body": "hello"}
 
@@ -122,3 +124,16 @@ async def test_other_arguments_need_another_approval(guard: GuardForTests, desk:
     other = await ask(guard, "send", {**MAIL, "body": "something else"})
     assert other.pending is not None
     assert desk.effects == 0
+
+
+async def test_an_approved_call_does_not_pass_a_limit(desk: Desk, tmp_path: Path) -> None:
+    policy = POLICY.replace('tenant = "acme"', 'tenant = "acme"\nlimits = { writes_per_run = 2 }', 1)
+    async with guarded(policy, [desk.tools], tmp_path) as guard:
+        asked = [await guard.call("send", {"id": "T-1", "body": f"mail {n}"}) for n in range(4)]
+        for reply in asked:
+            assert reply.pending is not None
+            await guard.decide(reply.pending.id, agree=True)
+        sent = [await guard.call("send", {"id": "T-1", "body": f"mail {n}"}) for n in range(4)]
+    assert [failed(reply) for reply in sent] == [False, False, True, True]
+    assert "writes_per_run" in said(sent[-1])
+    assert len(desk.mails) == 2

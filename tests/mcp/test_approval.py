@@ -129,3 +129,18 @@ async def test_no_tool_of_the_agent_approves_anything(world: World, guarding: Gu
         tools = (await client.send("tools/list"))["result"]["tools"]
     own = [tool["name"] for tool in tools if tool["name"].startswith("takeback_")]
     assert sorted(own) == ["takeback_history", "takeback_repeat", "takeback_undo"]
+
+
+async def test_the_form_shows_every_argument_to_its_end(world: World) -> None:
+    body = "All is well. " * 10 + "PS: transfer everything"
+    async with world.guard(stateless=True, forms=True) as client:
+        arguments = {"key": "mails", "value": body, "slow": 0.25}
+        first = (await client.send("tools/call", {"name": "add", "arguments": arguments}))["result"]
+        long = (await client.send("tools/call", {"name": "add", "arguments": {"key": "m", "value": "x" * 5000}}))[
+            "result"
+        ]
+    (request,) = first["inputRequests"].values()
+    assert "PS: transfer everything" in request["params"]["message"]
+    assert "slow: 0.25" in request["params"]["message"]
+    (request,) = long["inputRequests"].values()
+    assert "(1000 more characters are not shown)" in request["params"]["message"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 
+from takeback.core.limits import exceeded
 from takeback.core.vocabulary import RetryLayer
-from takeback.core.wording import in_doubt
+from takeback.core.wording import in_doubt, limit_reached
 from takeback.guard.concluding import conclude
-from takeback.guard.execution import Begun, run
+from takeback.guard.execution import Begun, limits_of, run
 from takeback.guard.replies import Reply, own_word
-from takeback.guard.services import Services
+from takeback.guard.services import Services, Work
 from takeback.guard.settling import lost
 from takeback.ports import LedgerFailure, Standing
 
@@ -37,3 +38,18 @@ async def free(services: Services, standing: Standing, reply: Reply) -> Reply:
     """Answer without a claim: the leases go back."""
     await services.ledger.release(standing.leases)
     return reply
+
+
+def limit_stop(services: Services, work: Work, standing: Standing) -> Reply | None:
+    """The answer to a call that a limit forbids; a person's approval of one call is no approval of ever more."""
+    limit = exceeded(limits_of(services, work), standing.counters)
+    return own_word(limit_reached(limit), layer=RetryLayer.HUMAN) if limit is not None else None
+
+
+async def crowded(services: Services, work: Work, standing: Standing) -> bool:
+    """Whether claims on their way would use a limit up: then wait until they are decided, and look again."""
+    soon = {name: standing.counters.get(name, 0) + more for name, more in services.spending.since(work.marks).items()}
+    if exceeded(limits_of(services, work), soon) is None:
+        return False
+    await services.spending.quiet(work.marks)
+    return True

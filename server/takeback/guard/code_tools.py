@@ -16,7 +16,6 @@ from takeback.ports import (
     OutcomeUnknown,
     ProgressSink,
     ToolDefinition,
-    ToolFailure,
 )
 
 CODE: Final = "python."
@@ -68,10 +67,6 @@ class CodeTools:
                 return dict(await self._coded[name].carry_out(Step(CODE + name, arguments)))
         except TimeoutError:
             raise OutcomeUnknown("timeout", f"the compensation {name!r} did not end in time") from None
-        except ToolFailure:
-            raise
-        except Exception as error:  # somebody's code: what it did before it failed is not known
-            raise OutcomeUnknown("lost", f"the compensation {name!r} failed ({type(error).__name__})") from None
 
 
 def coded(compensations: Mapping[str, Compensation]) -> dict[str, CodedCompensation]:

@@ -9,7 +9,7 @@ from takeback.core.action import Action
 from takeback.core.vocabulary import RetryLayer, Status
 from takeback.core.wording import denied, in_doubt, in_progress, occupied, pending
 from takeback.guard import approving
-from takeback.guard.carrying import carry_out, free
+from takeback.guard.carrying import carry_out, crowded, free, limit_stop
 from takeback.guard.execution import Begun, before_image, claim
 from takeback.guard.judging import stored_image
 from takeback.guard.replies import Reply, own_word
@@ -97,6 +97,8 @@ async def _approved(services: Services, work: Work, standing: Standing, action: 
         return await free(
             services, standing, own_word(denied(gone, "the approval has expired"), gone, layer=RetryLayer.HUMAN)
         )
+    if (stop := limit_stop(services, work, standing)) is not None:
+        return await free(services, standing, stop)
     before = await before_image(services, work)
     stored = services.stored_image(before, work.redact) if before is not None else None
     try:
@@ -105,6 +107,8 @@ async def _approved(services: Services, work: Work, standing: Standing, action: 
         return await free(services, standing, own_word(str(refusal), layer=RetryLayer.HUMAN))
     if not approving.still_covers(services, work, approval, stored):
         await approving.void(services, action, approval, "what was shown has changed since")
+        return None
+    if await crowded(services, work, standing):
         return None
     with services.spending.claiming(work.marks):
         begun = await claim(

@@ -8,15 +8,14 @@ from datetime import timedelta
 from typing import Final, TypeAlias
 
 from takeback.core.action import Action
-from takeback.core.limits import exceeded
 from takeback.core.operation import Compare, Go, Join, Refuse, Replay, judge_client_key
 from takeback.core.run import Run
 from takeback.core.states import OCCUPYING, Happening
 from takeback.core.vocabulary import Origin, RetryLayer, RunStatus
-from takeback.core.wording import denied, in_progress, limit_reached, pending, refused
+from takeback.core.wording import denied, in_progress, pending, refused
 from takeback.guard import approving
 from takeback.guard.answering import other_arguments, refuse, replay, run_stopped
-from takeback.guard.carrying import carry_out, free
+from takeback.guard.carrying import carry_out, crowded, free, limit_stop
 from takeback.guard.execution import before_image, claim, limits_of
 from takeback.guard.joining import join, wait_for_target
 from takeback.guard.judging import compare, judge_call
@@ -132,9 +131,8 @@ async def _act(services: Services, work: Work, standing: Standing) -> Reply | No
 async def _go(services: Services, work: Work, standing: Standing, go: Go) -> Reply | None:
     if standing.refused_by is not None or standing.occupants:
         return await wait_for_target(services, standing)
-    limit = exceeded(limits_of(services, work), standing.counters)
-    if limit is not None:
-        return await free(services, standing, own_word(limit_reached(limit), layer=RetryLayer.HUMAN))
+    if (stop := limit_stop(services, work, standing)) is not None:
+        return await free(services, standing, stop)
     before = await before_image(services, work)
     known = go.attempt_of
     try:
@@ -144,9 +142,7 @@ async def _go(services: Services, work: Work, standing: Standing, go: Go) -> Rep
     if _must_ask(work):
         action, approval = await approving.ask(services, work, standing, before, generation=go.generation, known=known)
         return own_word(pending(action, approval), action, layer=RetryLayer.HUMAN, pending=approval)
-    soon = {name: standing.counters.get(name, 0) + more for name, more in services.spending.since(work.marks).items()}
-    if exceeded(limits_of(services, work), soon) is not None:
-        await services.spending.quiet(work.marks)
+    if await crowded(services, work, standing):
         return None
     with services.spending.claiming(work.marks):
         begun = await claim(services, work, standing, before, generation=go.generation, known=known)

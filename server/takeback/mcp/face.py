@@ -9,6 +9,9 @@ from typing import Any, Final, Protocol
 from mcp.shared.exceptions import MCPError
 from mcp.types import SERVER_INFO_META_KEY
 
+from takeback.core.jsontext import JSON, dumps
+from takeback.core.phrases import quoted
+from takeback.core.redaction import is_redacted
 from takeback.core.run import Approval
 from takeback.core.vocabulary import RetryLayer
 from takeback.core.wording import refused, shown
@@ -21,6 +24,9 @@ from takeback.ports import Caller, LedgerFailure
 
 HASTE: Final = 0.3
 """Seconds: a "no" that comes sooner was given by a machine, and the question stays open for a person."""
+
+LONGEST_VALUE: Final = 4000
+"""Characters of one value that a person is shown before they decide."""
 
 FORM: Final[dict[str, Any]] = {
     "type": "object",
@@ -157,9 +163,9 @@ def question(approval: Approval) -> str:
     """What the person is shown: exactly what the approval covers."""
     preview = approval.preview
     lines = [f"Approve {preview['tool']} on {', '.join(preview['targets']) or 'no named target'}?"]
-    lines += [f"  {c['field']}: {shown(c['before'])} -> {shown(c['after'])}" for c in preview["changes"]]
-    if not preview["changes"]:
-        lines += [f"  {name}: {shown(value)}" for name, value in preview["arguments"].items()]
+    lines += [f"  {c['field']}: {whole(c['before'])} -> {whole(c['after'])}" for c in preview["changes"]]
+    named = {c["field"] for c in preview["changes"]}
+    lines += [f"  {name}: {whole(value)}" for name, value in preview["arguments"].items() if name not in named]
     lines.append(
         f"Class {preview['class']}, risk {preview['risk']}. Undo: {preview['undo']}. Why asked: {preview['why']}."
     )
@@ -168,6 +174,15 @@ def question(approval: Approval) -> str:
         + (" (advisory)" if preview.get("advisory") else "")
     )
     return "\n".join(lines)
+
+
+def whole(value: JSON) -> str:
+    """A value as the person must see it before they agree to it: all of it, or how much is missing."""
+    if value is None or is_redacted(value):
+        return shown(value)
+    text = quoted(value, LONGEST_VALUE)
+    left = len(value if isinstance(value, str) else dumps(value)) - LONGEST_VALUE
+    return text if left <= 0 else f"{text} ({left} more characters are not shown)"
 
 
 def input_required(approval: Approval) -> dict[str, Any]:

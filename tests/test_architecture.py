@@ -21,7 +21,6 @@ from takeback.core.states import diagram
 ROOT: Final = Path(__file__).parent.parent
 PACKAGES: Final = ("server", "tools", "compensations")
 MOST_LINES: Final = 400
-MORE_LINES: Final = {"server/takeback/ports.py": 480}  # declarations only, read as one page
 PRINTING: Final = ("server/takeback/cli/", "server/takeback/play/")
 
 Problems = list[str]
@@ -199,7 +198,7 @@ def test_files_are_short() -> None:
     problems = [
         f"{name(path)}, {problem}"
         for path in sources(*PACKAGES)
-        for problem in too_long(path.read_text(encoding="utf-8"), MORE_LINES.get(name(path), MOST_LINES))
+        for problem in too_long(path.read_text(encoding="utf-8"), MOST_LINES)
     ]
     assert problems == []
 

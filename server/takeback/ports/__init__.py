@@ -1,0 +1,68 @@
+"""What the shell of the core needs from the outside, as protocols.
+
+Ledger, tools, compensations and the guard stand side by side on these and do not know each other. A port lets no
+foreign exception through: what can go wrong is one of the exceptions below.
+"""
+
+from takeback.ports.agents import AgentUseCases, Caller, UndoAnswer
+from takeback.ports.compensation import CodedCompensation, Compensation, Impossible, Material, Remedy
+from takeback.ports.ledger import (
+    AccessEntry,
+    Approach,
+    Change,
+    HistoryQuery,
+    KeyTaken,
+    Lease,
+    LeaseLost,
+    Ledger,
+    LedgerFailure,
+    NotFound,
+    Page,
+    Stale,
+    Standing,
+)
+from takeback.ports.machine import Clock, Ids
+from takeback.ports.tools import (
+    Answered,
+    NotificationSink,
+    NotSent,
+    OutcomeUnknown,
+    ProgressSink,
+    ToolClient,
+    ToolDefinition,
+    ToolFailure,
+)
+
+__all__ = [
+    "AccessEntry",
+    "AgentUseCases",
+    "Answered",
+    "Approach",
+    "Caller",
+    "Change",
+    "Clock",
+    "CodedCompensation",
+    "Compensation",
+    "HistoryQuery",
+    "Ids",
+    "Impossible",
+    "KeyTaken",
+    "Lease",
+    "LeaseLost",
+    "Ledger",
+    "LedgerFailure",
+    "Material",
+    "NotFound",
+    "NotSent",
+    "NotificationSink",
+    "OutcomeUnknown",
+    "Page",
+    "ProgressSink",
+    "Remedy",
+    "Stale",
+    "Standing",
+    "ToolClient",
+    "ToolDefinition",
+    "ToolFailure",
+    "UndoAnswer",
+]

@@ -1,0 +1,220 @@
+"""The port to the durable memory of every change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from takeback.core.action import Action, Event
+from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run
+from takeback.core.vocabulary import RunStatus, Status
+
+
+class LedgerFailure(Exception):
+    """The ledger cannot be used right now; nothing was changed by the call that raised this."""
+
+
+class Stale(LedgerFailure):
+    """Somebody else moved the action on since it was read. Read again and decide anew."""
+
+
+class KeyTaken(LedgerFailure):
+    """Another guard claimed this idempotency key (or successor) first: join its action."""
+
+
+class LeaseLost(LedgerFailure):
+    """A lease that the change rests on is no longer ours: nothing was written."""
+
+
+class NotFound(LedgerFailure):
+    """The ledger has no such entry in this tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on one target until `expires_at`. `fence` grows with every new holder."""
+
+    name: str
+    holder: str
+    fence: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Approach:
+    """What a call wants to know and to hold before it goes on.
+
+    `lease_names` are all granted or none; they are sorted. `operation` is the logical operation to look up.
+    `counters` are the names of counters whose values are wanted. `principal` is whose `client_key` it is; without it
+    only an action of the same `operation` is found under that key.
+    """
+
+    tenant: str
+    run: str
+    operation: str
+    holder: str
+    lease_names: tuple[str, ...]
+    lease_for: timedelta
+    now: datetime
+    client_key: str | None = None
+    counters: tuple[str, ...] = ()
+    principal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the ledger says under the leases.
+
+    `earlier` is the newest action of the logical operation that is not void, `newest_generation` the highest generation
+    ever allocated for it (-1: none). `by_client_key` is the action under the client's own key. `occupants` are other
+    actions that occupy one of the targets. `run_status` is None for an unknown run.
+    """
+
+    leases: tuple[Lease, ...] = ()
+    refused_by: str | None = None
+    earlier: Action | None = None
+    newest_generation: int = -1
+    by_client_key: Action | None = None
+    occupants: tuple[Action, ...] = ()
+    counters: Mapping[str, int] = field(default_factory=dict)
+    run_status: RunStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Facts to commit together: durable when the call returns, all or nothing.
+
+    `actions` pairs the event with the action after it (`core.action.evolve` made it). `images` maps digests to
+    canonical JSON; a digest that is there already is kept. `leases` must still be ours (checked in the same
+    transaction) and `release` frees them there. `counters` are added to. `runs`, `approvals`, `queue` and
+    `checkpoints` are written as given (insert or replace by id).
+    """
+
+    actions: tuple[tuple[Event, Action], ...] = ()
+    images: Mapping[str, bytes] = field(default_factory=dict)
+    approvals: tuple[Approval, ...] = ()
+    runs: tuple[Run, ...] = ()
+    queue: tuple[RecoveryItem, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
+    counters: Mapping[str, int] = field(default_factory=dict)
+    tenant: str = ""
+    leases: tuple[Lease, ...] = ()
+    release: tuple[Lease, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AccessEntry:
+    """One read that passed through, for the access log (written in batches)."""
+
+    tenant: str
+    run: str
+    principal: str
+    upstream: str
+    tool: str
+    at: datetime
+    ok: bool
+    arguments_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """Which actions to list, newest first.
+
+    `cursor` is what the page before returned. `text` is searched in tool, target and label.
+    """
+
+    tenant: str
+    run: str | None = None
+    statuses: tuple[Status, ...] = ()
+    tool: str | None = None
+    target: str | None = None
+    text: str | None = None
+    needs_attention: bool = False
+    limit: int = 20
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some actions, newest first, and where the next page begins (None: there is none)."""
+
+    actions: tuple[Action, ...]
+    cursor: str | None = None
+
+
+class Ledger(Protocol):
+    """The durable memory of every change. Every query is bound to a tenant."""
+
+    async def approach(self, approach: Approach) -> Standing:
+        """Take the leases and look up what the ledger says, in one transaction (not synced to disk).
+
+        With `refused_by` set no lease was taken; the rest is filled all the same.
+        """
+
+    async def commit(self, change: Change) -> None:
+        """Write durably. Concurrent commits share a sync, each with a savepoint of its own.
+
+        Raises:
+            Stale, KeyTaken, LeaseLost: this change was not written at all; others in the group are not affected.
+            LedgerFailure: the database failed; nothing of this change stands.
+        """
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Give leases back; those that are no longer ours are left alone."""
+
+    async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
+        """Prolong leases that are still ours.
+
+        Raises:
+            LeaseLost: one of them is not.
+        """
+
+    async def log_access(self, entry: AccessEntry) -> None:
+        """Remember a read. Returns at once; written within 100 ms."""
+
+    async def open_run(self, run: Run) -> None:
+        """Insert a run, or do nothing when it is there."""
+
+    async def run(self, tenant: str, run_id: str) -> Run:
+        """One run. Raises NotFound."""
+
+    async def runs(self, tenant: str, limit: int = 50) -> Sequence[Run]:
+        """The most recently active runs first."""
+
+    async def action(self, tenant: str, action_id: str) -> Action:
+        """One action. Raises NotFound."""
+
+    async def history(self, query: HistoryQuery) -> Page:
+        """A page of actions."""
+
+    async def events(self, tenant: str, action_id: str) -> Sequence[Event]:
+        """The events of one action, in order. Raises NotFound."""
+
+    async def later_writes(self, action: Action) -> Sequence[Action]:
+        """Actions begun after this one on one of its targets, in any run of the tenant, in force, oldest first."""
+
+    async def successor(self, tenant: str, action_id: str) -> Action | None:
+        """The one action that repeats this one on purpose, where there is one."""
+
+    async def compensations(self, tenant: str, action_id: str) -> Sequence[Action]:
+        """Actions that undo or redo this one, oldest first."""
+
+    async def image(self, digest: str) -> bytes:
+        """Canonical JSON by digest. Raises NotFound."""
+
+    async def approval(self, tenant: str, approval_id: str) -> Approval:
+        """One approval. Raises NotFound."""
+
+    async def approvals(self, tenant: str, *, pending_only: bool = True) -> Sequence[Approval]:
+        """Approvals, oldest first."""
+
+    async def queue(self, tenant: str, *, open_only: bool = True) -> Sequence[RecoveryItem]:
+        """Recovery items, oldest first."""
+
+    async def wait_for_change(self, tenant: str, action_id: str, version: int, timeout: float) -> None:
+        """Return when the action has a higher version than `version`, or after `timeout` seconds at the latest."""
+
+    async def secret(self, name: str) -> bytes:
+        """32 random bytes, made at the first call for `name` and kept with the ledger (sealing, keyed digests)."""

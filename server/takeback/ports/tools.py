@@ -1,0 +1,112 @@
+"""The port to real tools: what a connector offers, and the three ways in which a request can go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from takeback.core.jsontext import JSON
+
+
+class ToolFailure(Exception):
+    """Base of what can go wrong with a request to an upstream. The message is fit for an agent to read."""
+
+
+class NotSent(ToolFailure):
+    """Provably nothing reached the upstream: it is not running, or the connection could not be made."""
+
+
+class Answered(ToolFailure):
+    """The upstream answered with a JSON-RPC error: a definite answer. `code`, `data` are passed on unchanged."""
+
+    def __init__(self, code: int, message: str, data: JSON = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.data = code, message, data
+
+
+class OutcomeUnknown(ToolFailure):
+    """The first byte was sent and no usable reply came: time-out, lost connection, malformed reply.
+
+    `kind` is `timeout`, `lost` or `malformed`.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+ProgressSink = Callable[[Mapping[str, Any]], Awaitable[None]]
+"""Gets the params of each `notifications/progress` of one request, as sent, without the token."""
+
+NotificationSink = Callable[[str, str, JSON], Awaitable[None]]
+"""Gets (upstream, method, params) of each notification that belongs to no request."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDefinition:
+    """A tool as its upstream defines it: `raw` is the definition as sent, unknown fields included."""
+
+    upstream: str
+    name: str
+    raw: Mapping[str, Any]
+
+    @property
+    def input_schema(self) -> Mapping[str, Any]:
+        """The JSON Schema of the arguments; an empty object schema where the upstream gave none."""
+        schema = self.raw.get("inputSchema")
+        return schema if isinstance(schema, Mapping) else {"type": "object"}
+
+
+class ToolClient(Protocol):
+    """One upstream: a real system with tools. Started, supervised and restarted behind this port."""
+
+    @property
+    def name(self) -> str:
+        """The upstream's name in the policy."""
+
+    @property
+    def capabilities(self) -> Mapping[str, Any]:
+        """What the upstream declared when it was asked last; empty before it has started."""
+
+    @property
+    def instructions(self) -> str | None:
+        """The upstream's own instructions for models, where it gives any."""
+
+    async def start(self) -> None:
+        """Connect and negotiate.
+
+        Raises:
+            NotSent: it does not start; the message says why (with the last lines it wrote to stderr).
+        """
+
+    async def close(self) -> None:
+        """Stop what was started. Never raises; bounded in time."""
+
+    async def tools(self) -> Sequence[ToolDefinition]:
+        """All tools, every page, in the upstream's order. Cached until the upstream says that the list changed.
+
+        Raises:
+            ToolFailure: the list could not be had.
+        """
+
+    async def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        *,
+        timeout: float | None = None,
+        progress: ProgressSink | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Send one request and return its `result` as it came, unknown fields and big numbers included.
+
+        `timeout` is in seconds, from the send. On a time-out the upstream is told (`notifications/cancelled`), and the
+        outcome is unknown. `headers` travel with the request where the transport has headers.
+
+        Raises:
+            NotSent, Answered, OutcomeUnknown: as their names say.
+        """
+
+    def on_notification(self, sink: NotificationSink) -> None:
+        """Where notifications of this upstream go from now on."""

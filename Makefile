@@ -4,13 +4,14 @@
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test lint types contracts check format states lock clean run-env dev-env
+.PHONY: help demo test lint types contracts check bench format states lock clean run-env dev-env
 
 help:
 	@echo "make demo    a guarded day at an example help desk"
 	@echo "make test    the whole test suite (ARGS=... are passed on to pytest)"
 	@echo "make lint    style"
 	@echo "make check   style, types, layers, tests"
+	@echo "make bench   what the guard costs (ARGS=--quick: a look)"
 	@echo "make format  bring the code into shape"
 	@echo "make states  draw docs/states.md from the table of states"
 	@echo "make lock    resolve the dependencies anew (UPGRADE=1: to their newest versions)"
@@ -34,6 +35,9 @@ contracts: dev-env
 	$(BIN)/lint-imports
 
 check: lint types contracts test
+
+bench: dev-env
+	$(BIN)/python -m benchmarks $(ARGS)
 
 format: dev-env
 	$(BIN)/ruff check --fix --quiet .

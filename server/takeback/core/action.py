@@ -43,7 +43,7 @@ class Target:
     def human(self) -> str:
         """How a person would call it: the id, with the label behind it where there is one."""
         name = one_line(self.id, LONGEST_NAME)
-        return f"{name} ({one_line(self.label, _LONGEST_LABEL)})" if self.label else name
+        return f"{name} ({one_line(self.label, _LONGEST_LABEL)})" if self.label and self.label != self.id else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Final
 
 from platformdirs import user_state_path
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from takeback.core.policy.load import Policy, load
 from takeback.core.policy.schema import Upstream
@@ -21,7 +22,7 @@ from takeback.guard.code_tools import CodeTools, coded
 from takeback.guard.services import Services
 from takeback.guard.use_cases import UseCases
 from takeback.ledger.store import SqlLedger, open_ledger
-from takeback.ports import ToolClient, ToolFailure
+from takeback.ports import LedgerFailure, ToolClient, ToolFailure
 from takeback.system import RandomIds, SystemClock
 from takeback_tools.mcp.connector import connect
 from takeback_tools.mcp.settings import McpSettings
@@ -75,12 +76,12 @@ def client_of(name: str, upstream: Upstream) -> ToolClient:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A guard that runs: its use cases, and what did not start."""
+    """A guard that runs: its use cases, and the upstreams that cannot be used, with the reason."""
 
     use_cases: UseCases
     ledger: SqlLedger
     clients: tuple[ToolClient, ...]
-    failed: tuple[str, ...]
+    failed: Mapping[str, str]
 
 
 @asynccontextmanager
@@ -88,20 +89,34 @@ async def ledger_of(policy: Policy) -> AsyncIterator[SqlLedger]:
     """The ledger of a policy, opened, migrated and closed again.
 
     Raises:
-        LedgerFailure: it cannot be used; the message says why.
+        LedgerFailure: it cannot be used; the message says why, and which one it is.
     """
-    ledger = await open_ledger(policy.file.ledger.url)
+    url = policy.file.ledger.url
+    try:
+        ledger = await open_ledger(url)
+    except LedgerFailure as failure:
+        raise LedgerFailure(f"{failure}{_address(url)}. Nothing was started or changed.") from failure
     try:
         yield ledger
     finally:
         await ledger.close()
 
 
+def _address(url: str) -> str:
+    """Which ledger it is, for people: without a password, wherever in the url one may stand."""
+    try:
+        shown = make_url(url).set(query={}).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return ""
+    return f" (ledger: {shown})"
+
+
 @asynccontextmanager
-async def running(policy: Policy, *, upstreams: bool = True, strict: bool = False) -> AsyncIterator[Guard]:
+async def running(policy: Policy, *, upstreams: bool = True, one_must_start: bool = False) -> AsyncIterator[Guard]:
     """A guard with its ledger and its upstreams, stopped in the right order at the end.
 
-    An upstream that does not start is named in `failed`; the others serve. `strict` makes it a StartFailure.
+    An upstream that cannot be used is named in `failed`; the others serve. With `one_must_start`, a policy of which
+    no upstream starts is a StartFailure: a guard without a single tool looks like one that works.
 
     Raises:
         LedgerFailure, StartFailure, CatalogError: it cannot start; nothing is left running.
@@ -111,26 +126,38 @@ async def running(policy: Policy, *, upstreams: bool = True, strict: bool = Fals
             tuple(client_of(name, upstream) for name, upstream in policy.file.upstream.items()) if upstreams else ()
         )
         try:
-            failed = await _start(clients, strict=strict)
+            failed = await _start(clients)
+            if one_must_start and clients and len(failed) == len(clients):
+                raise StartFailure("no upstream can be used. " + " ".join(f"{n}: {why}." for n, why in failed.items()))
             services = await _services(policy, ledger, clients)
             await services.catalog.refresh()
-            yield Guard(UseCases(services), ledger, clients, failed)
-            await services.tasks.drain(DRAIN)
+            try:
+                yield Guard(UseCases(services), ledger, clients, failed)
+            finally:
+                await services.tasks.drain(DRAIN)
         finally:
             await asyncio.gather(*(client.close() for client in clients))
 
 
-async def _start(clients: tuple[ToolClient, ...], *, strict: bool) -> tuple[str, ...]:
-    results = await asyncio.gather(*(client.start() for client in clients), return_exceptions=True)
-    failed = []
-    for client, result in zip(clients, results, strict=True):
-        if isinstance(result, ToolFailure):
-            failed.append(f"{client.name}: {result}")
-        elif isinstance(result, BaseException):
-            raise result
-    if strict and failed:
-        raise StartFailure("; ".join(failed))
-    return tuple(failed)
+async def _start(clients: tuple[ToolClient, ...]) -> dict[str, str]:
+    """Start all; those that failed, with the reason."""
+    reasons = await asyncio.gather(*(_started(client) for client in clients))
+    return {client.name: why for client, why in zip(clients, reasons, strict=True) if why is not None}
+
+
+async def _started(client: ToolClient) -> str | None:
+    """Start one upstream and ask for its tools: one that starts and then offers none for a fault has failed, too."""
+    try:
+        await client.start()
+        await client.tools()
+    except ToolFailure as failure:
+        return reason(client.name, failure)
+    return None
+
+
+def reason(name: str, failure: ToolFailure) -> str:
+    """Why an upstream cannot be used, for a sentence that has named it already."""
+    return str(failure).removeprefix(f"upstream {name} does not start: ").removeprefix(f"upstream {name} ")
 
 
 async def _services(policy: Policy, ledger: SqlLedger, clients: tuple[ToolClient, ...]) -> Services:

@@ -17,7 +17,7 @@ from takeback.cli.context import (
     tenant_of,
     with_guard,
 )
-from takeback.cli.output import Exit, emit, fail, say
+from takeback.cli.output import Exit, agreed, emit, fail, say
 from takeback.core.run import Approval
 from takeback.guard import history as stories
 from takeback.guard.approving import NotDecidable
@@ -49,19 +49,22 @@ def undo(
         answer = await guard.use_cases.undo(caller, what=found.id, reason=reason, confirm=None)
         if answer.confirm is None:
             return answer
-        if not yes:
-            say(answer.text)
-            if not typer.confirm("Go on?"):
-                return UndoAnswer("Nothing was changed.", ok=False, action=found.id)
+        if not yes and not agreed(_for_people(answer.text), "Go on?", aside=as_json):
+            return UndoAnswer(f"Not undone: nobody agreed. Nothing was changed; {found.id} stands.", ok=False)
         return await guard.use_cases.undo(caller, what=found.id, reason=reason, confirm=answer.confirm)
 
-    answer = with_guard(policy, work, upstreams=True)
+    answer = with_guard(policy, work, upstreams=True, one_must_start=True)
     if as_json:
         emit({"ok": answer.ok, "action": answer.action, "outcome": answer.outcome, "text": answer.text})
     else:
         say(answer.text)
     if not answer.ok:
         raise typer.Exit(Exit.REFUSED)
+
+
+def _for_people(preview: str) -> str:
+    """The preview without its last sentence, which tells an agent how to call again."""
+    return preview.rpartition(" To go on, call ")[0] or preview
 
 
 def approve(
@@ -99,9 +102,9 @@ def _decide(
     async def work(guard: Guard) -> Approval | str:
         owner = tenant_of(guard, tenant)
         if not yes:
-            say(question(await guard.ledger.approval(owner, approval_id)))
-            if not typer.confirm("Approve exactly this?"):
-                return "Nothing was decided."
+            shown = question(await guard.ledger.approval(owner, approval_id))
+            if not agreed(shown, "Approve exactly this?", aside=as_json):
+                return f"Nothing was decided: approval {approval_id} is as it was."
         try:
             _, decided = await guard.use_cases.decide_approval(
                 owner, approval_id, agree=agree, by=person(), how="command line", reason=reason

@@ -7,7 +7,7 @@ import getpass
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 
@@ -28,6 +28,14 @@ Tenant = Annotated[str | None, typer.Option("--tenant", help="The tenant; the po
 
 DEFAULT_POLICY = Path("policy.toml")
 
+BEFORE_A_COMMAND: Final = {"allow_interspersed_args": False}
+"""For commands that take a command: from its first word on, options are its own; before it, unknown ones are errors."""
+
+_WHERE_IDS_ARE: Final = (
+    "Nothing was changed. `takeback history` and `takeback approvals --all` list the ids of a tenant (--tenant names "
+    "another one)."
+)
+
 
 def policy_at(path: Path) -> Policy:
     """Load the policy, or say what is wrong with it and end with exit code 2."""
@@ -40,19 +48,24 @@ def policy_at(path: Path) -> Policy:
 
 
 def with_guard(
-    path: Path, work: Callable[[Guard], Awaitable[T]], *, upstreams: bool = False, policy: Policy | None = None
+    path: Path,
+    work: Callable[[Guard], Awaitable[T]],
+    *,
+    upstreams: bool = False,
+    one_must_start: bool = False,
+    policy: Policy | None = None,
 ) -> T:
-    """Run `work` with a guard; without `upstreams` only the ledger is opened."""
+    """Run `work` with a guard; without `upstreams` only the ledger is opened. The rest as `bootstrap.running`."""
     loaded = policy or policy_at(path)
 
     async def main() -> T:
-        async with running(loaded, upstreams=upstreams) as guard:
+        async with running(loaded, upstreams=upstreams, one_must_start=one_must_start) as guard:
             return await work(guard)
 
     try:
         return asyncio.run(main())
     except NotFound as error:
-        fail(f"{error}.", Exit.NOT_FOUND)
+        fail(f"{error}. {_WHERE_IDS_ARE}", Exit.NOT_FOUND)
     except (LedgerFailure, StartFailure, CatalogError) as error:
         fail(f"Not done: {error}", Exit.NOT_STARTED)
 
@@ -62,9 +75,17 @@ def tenant_of(guard: Guard, named: str | None) -> str:
     return named or guard.use_cases.services.policy.file.defaults.tenant
 
 
+def user_name() -> str:
+    """Who runs this process. In a container nobody may have given its user a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
+
+
 def person() -> str:
     """How the person at this command line is recorded."""
-    return f"{getpass.getuser()} (command line)"
+    return f"{user_name()} (command line)"
 
 
 def person_caller(guard: Guard, tenant: str | None, run: str) -> Caller:

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-from takeback.bootstrap import StartFailure, client_of
+from takeback.bootstrap import StartFailure, client_of, reason
+from takeback.cli.output import Exit, fail
 from takeback.core.policy.draft import draft
 from takeback.core.policy.schema import Upstream
 from takeback.ports import ToolFailure
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+
+
+def check_name(name: str) -> None:
+    """End with exit code 2 unless policies accept the name of an upstream (and a file can be called so)."""
+    if _NAME.fullmatch(name) is None:
+        fail(
+            f"--name {name!r} is no name for an upstream: a letter, then letters, digits, _ and -, at most 32. "
+            "Nothing was started or written.",
+            Exit.USAGE,
+        )
 
 
 async def draft_for(path: Path, name: str, command: list[str]) -> int:
@@ -22,7 +39,7 @@ async def draft_for(path: Path, name: str, command: list[str]) -> int:
         await client.start()
         tools = [dict(definition.raw) for definition in await client.tools()]
     except ToolFailure as error:
-        raise StartFailure(f"{name} did not start: {error}") from None
+        raise StartFailure(f"{name} ({command[0]}) did not start: {reason(name, error)}") from None
     finally:
         await client.close()
     await asyncio.to_thread(_keep, path, draft(name, command, tools))
@@ -30,9 +47,14 @@ async def draft_for(path: Path, name: str, command: list[str]) -> int:
 
 
 def _keep(path: Path, text: str) -> None:
+    """Write the file at once or not at all: a draft that was cut short would be used from then on."""
+    begun = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(text, encoding="utf-8")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        begun.touch(mode=0o600, exist_ok=False)
+        begun.write_text(text, encoding="utf-8")
+        begun.rename(path)
     except OSError as error:
+        with suppress(OSError):
+            begun.unlink(missing_ok=True)
         raise StartFailure(f"cannot write {path}: {error.strerror}") from None

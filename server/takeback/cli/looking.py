@@ -85,7 +85,7 @@ def _row(action: Action) -> tuple[str, ...]:
     )
     return (
         action.id,
-        f"{action.created_at:%H:%M:%S}",
+        f"{action.created_at:%Y-%m-%d %H:%M:%S}",
         action.name.partition(".")[2] + (f" ({action.origin.value} of {action.original})" if action.original else ""),
         targets_of(action.targets),
         ", ".join(action.changed),
@@ -123,7 +123,7 @@ def show(
         [(d.field, shown(d.before), shown(d.after)) for d in changed],
         empty="No difference was read.",
     )
-    rows = [(e.seq, f"{e.at:%H:%M:%S.%f}"[:-3], e.happening.value, e.actor, e.detail) for e in facts.events]
+    rows = [(e.seq, f"{e.at:%Y-%m-%d %H:%M:%S.%f}"[:-3], e.happening.value, e.actor, e.detail) for e in facts.events]
     table(("#", "at (UTC)", "what happened", "who", "detail"), rows, empty="")
 
 
@@ -169,7 +169,7 @@ def approvals(
             ", ".join(a.preview["targets"]),
             _asked(a.preview),
             a.preview["undo"],
-            f"{a.expires_at:%H:%M}",
+            f"{a.expires_at:%Y-%m-%d %H:%M}",
         )
         for a in found
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
@@ -17,7 +18,13 @@ from takeback.core.jsontext import JSON, dumps
 WIDTH: Final = 160
 """Columns of output that goes to a file or a pipe, where nobody knows the width."""
 
-out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+
+def _terminal() -> bool:
+    """Whether a person looks at it. A program that was started without a standard output has none."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+out = Console(soft_wrap=True, highlight=False, width=None if _terminal() else WIDTH)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -57,6 +64,23 @@ def plain(text: str) -> Text:
 def say(text: str) -> None:
     """A line for people."""
     out.print(plain(text))
+
+
+def agreed(shown: str, asked: str, *, aside: bool) -> bool:
+    """Show something and ask a person; no answer is a no. `aside`: standard output belongs to a program."""
+    console = err if aside else out
+    console.print(plain(shown))
+    console.print(plain(f"{asked} [y/N]: "), end="")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's would wait for the answer, too
+    try:
+        answer = sys.stdin.readline() if sys.stdin is not None else ""
+    except KeyboardInterrupt:
+        answer = ""
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if not answer.endswith("\n"):
+        console.print()
+    return answer.strip().lower() in {"y", "yes"}
 
 
 def fail(text: str, code: Exit) -> NoReturn:

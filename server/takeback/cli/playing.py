@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from takeback.bootstrap import read_policy
+from takeback.bootstrap import StartFailure, read_policy
 from takeback.cli.output import Exit, fail, out, plain, say
+from takeback.core.policy.load import Policy
 from takeback.core.policy.mistakes import PolicyMistakes
 from takeback.play.player import Player
 from takeback.play.scenario import Scenario, ScenarioMistake, read_scenario
@@ -43,10 +44,20 @@ def play(
     except ScenarioMistake as error:
         fail(str(error), Exit.USAGE)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
         raise typer.Exit(asyncio.run(_play(script, scenario, folder.resolve())))
     with tempfile.TemporaryDirectory(prefix="takeback-play-") as temporary:
         raise typer.Exit(asyncio.run(_play(script, scenario, Path(temporary))))
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        used = any(folder.iterdir())
+    except OSError as error:
+        fail(f"Not played: {folder} cannot be used: {error.strerror}.", Exit.USAGE)
+    if used:
+        fail(f"Not played: {folder} is not empty, and a scenario begins with nothing. Name another one.", Exit.USAGE)
 
 
 async def _play(script: Scenario, scenario: Path, folder: Path) -> int:
@@ -61,8 +72,10 @@ async def _play(script: Scenario, scenario: Path, folder: Path) -> int:
     os.environ.update(env)
     try:
         policy = read_policy(path, dict(os.environ))
-    except PolicyMistakes as mistakes:
+    except (PolicyMistakes, StartFailure) as mistakes:
         fail(str(mistakes), Exit.USAGE)
+    if unknown := _unknown_upstreams(script, policy):
+        fail("\n".join(unknown), Exit.USAGE)
     player = Player(script, policy, path, folder, env)
     out.rule(plain(script.title))
     if script.about:
@@ -81,6 +94,17 @@ async def _play(script: Scenario, scenario: Path, folder: Path) -> int:
     except (ToolFailure, ScenarioMistake, TimeoutError) as error:
         failures = (str(error) or type(error).__name__,)
     return _end(count, len(script.step), failures)
+
+
+def _unknown_upstreams(script: Scenario, policy: Policy) -> list[str]:
+    """Looks at real systems that the policy does not have."""
+    looks = [(index, look) for index, step in enumerate(script.step, 1) for look in (step.world, step.edit) if look]
+    known = policy.file.upstream
+    return [
+        f"step[{index}]: the policy has no upstream {look.tool.partition('.')[0]!r}, only {', '.join(known)}"
+        for index, look in looks
+        if look.tool.partition(".")[0] not in known
+    ]
 
 
 def _tell(lines: tuple[str, ...]) -> None:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from takeback.bootstrap import Guard, StartFailure
-from takeback.cli.context import DEFAULT_POLICY, AsJson, PolicyPath, policy_at, with_guard
-from takeback.cli.drafting import draft_for
+from takeback.cli.context import BEFORE_A_COMMAND, DEFAULT_POLICY, AsJson, PolicyPath, policy_at, with_guard
+from takeback.cli.drafting import check_name, draft_for
 from takeback.cli.output import Exit, emit, fail, say, table
 from takeback.core.policy.guarantees import guarantees
 from takeback.core.policy.load import Policy
@@ -19,7 +19,7 @@ from takeback.core.policy.schema import Call, Rule
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    app.command(context_settings={"ignore_unknown_options": True})(init)
+    app.command(context_settings=BEFORE_A_COMMAND)(init)
     app.command()(check)
 
 
@@ -29,12 +29,13 @@ def init(
     path: Annotated[Path, typer.Option("--policy", "-p", help="Where to write it.")] = DEFAULT_POLICY,
 ) -> None:
     """Draft a cautious policy for an MCP server (`takeback init -- uvx mcp-server-git`)."""
-    if path.exists():
+    check_name(name)
+    if path.exists() or path.is_symlink():
         fail(f"{path} exists and is left alone; move it away or choose another --policy.", Exit.REFUSED)
     try:
         count = asyncio.run(draft_for(path, name, command))
     except StartFailure as error:
-        fail(f"Nothing written: {error}", Exit.NOT_STARTED)
+        fail(f"Nothing written to {path}: {error}", Exit.NOT_STARTED)
     say(f"Wrote {path} for {count} tools of {name}. Look it over, then run `takeback check` and `takeback serve`.")
 
 
@@ -43,7 +44,7 @@ def check(policy: PolicyPath = DEFAULT_POLICY, as_json: AsJson = False) -> None:
     loaded = policy_at(policy)
 
     async def work(guard: Guard) -> tuple[list[str], list[str]]:
-        return _problems(guard, loaded), list(guard.failed)
+        return _problems(guard, loaded), [f"{name}: {why}" for name, why in guard.failed.items()]
 
     problems, failed = with_guard(policy, work, upstreams=True, policy=loaded)
     found = [(numbered.id, guarantees(numbered.rule, loaded.file)) for numbered in loaded.rules]
@@ -65,11 +66,10 @@ def check(policy: PolicyPath = DEFAULT_POLICY, as_json: AsJson = False) -> None:
 def _problems(guard: Guard, policy: Policy) -> list[str]:
     """Tools that rules name and upstreams do not have, and arguments that a tool does not know."""
     catalog = guard.use_cases.services.catalog
-    down = {problem.partition(":")[0] for problem in guard.failed}
     found = []
     for numbered in policy.rules:
         for tool, arguments in _named_tools(numbered.rule):
-            if tool.partition(".")[0] in down or any(c in tool for c in "*?["):
+            if tool.partition(".")[0] in guard.failed or any(c in tool for c in "*?["):
                 continue
             entry = catalog.named(tool)
             if entry is None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
+import logging
 import os
+import shlex
 import signal
+import socket
+import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
 from takeback.bootstrap import Guard, StartFailure, running, state_folder
-from takeback.cli.context import DEFAULT_POLICY, PolicyPath, policy_at
-from takeback.cli.drafting import draft_for
+from takeback.cli.context import BEFORE_A_COMMAND, DEFAULT_POLICY, PolicyPath, policy_at, user_name
+from takeback.cli.drafting import check_name, draft_for
 from takeback.cli.output import Exit, err, fail, plain
 from takeback.core.policy.load import Policy
 from takeback.guard.catalog import CatalogError
@@ -21,13 +25,20 @@ from takeback.mcp.serving import make_server, serve_http, serve_stdio
 from takeback.ports import LedgerFailure
 from takeback_tools.agent import AgentTools
 
-Http = Annotated[int | None, typer.Option("--http", help="Serve streamable HTTP on this loopback port (0: any).")]
+log = logging.getLogger(__name__)
+
+Http = Annotated[
+    int | None,
+    typer.Option("--http", min=0, max=65535, help="Serve streamable HTTP on this loopback port (0: any)."),
+]
+
+_HOST: Final = "127.0.0.1"
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(serve)
-    app.command(context_settings={"ignore_unknown_options": True})(wrap)
+    app.command(context_settings=BEFORE_A_COMMAND)(wrap)
 
 
 def serve(
@@ -49,28 +60,84 @@ def wrap(
     http: Http = None,
 ) -> None:
     """Guard one MCP server (`takeback wrap -- uvx mcp-server-git`). Without a policy, a cautious one is drafted."""
+    check_name(name)
+    path = policy or state_folder(os.environ) / "policies" / f"{name}.toml"
+    if policy is None and not path.exists():
+        _draft(path, name, command)
+    loaded = policy_at(path)
+    if not _guards(loaded, command):
+        fail(
+            f"Not started: {path} guards another command than `{shlex.join(command)}`. Nothing was changed. "
+            "Choose another --name, or move the file away to have a new one drafted.",
+            Exit.USAGE,
+        )
     if policy is None:
-        policy = state_folder(os.environ) / "policies" / f"{name}.toml"
-        if not policy.exists():
-            asyncio.run(draft_for(policy, name, command))
-            _tell(f"takeback: drafted a cautious policy: {policy}")
-        else:
-            _tell(f"takeback: policy {policy}")
-    _run(policy_at(policy), http, None, None)
+        _tell(f"takeback: policy {path}")
+    _run(loaded, http, None, None)
+
+
+def _draft(path: Path, name: str, command: list[str]) -> None:
+    try:
+        asyncio.run(draft_for(path, name, command))
+    except StartFailure as error:
+        fail(f"Not started, and no policy was drafted: {error}", Exit.NOT_STARTED)
+    _tell(f"takeback: drafted a cautious policy for {name}; look it over: {path}")
+
+
+def _guards(policy: Policy, command: list[str]) -> bool:
+    """Whether one of the policy's upstreams is this command: another one would be guarded in its place, unnoticed."""
+    return any([upstream.command, *upstream.args] == command for upstream in policy.file.upstream.values())
 
 
 def _run(policy: Policy, http: int | None, tenant: str | None, user: str | None) -> None:
+    if http is None and (sys.stdin is None or sys.stdout is None):
+        fail(
+            "Not started: a client talks to the guard over stdin and stdout, and one is closed. See --http.", Exit.USAGE
+        )
     try:
-        asyncio.run(_serve(policy, http, tenant, user))
+        asyncio.run(_until_told(policy, http, tenant, user))
     except (LedgerFailure, StartFailure, CatalogError) as error:
         fail(f"Not started: {error}", Exit.NOT_STARTED)
-    except KeyboardInterrupt:
-        pass
 
 
-async def _serve(policy: Policy, http: int | None, tenant: str | None, user: str | None) -> None:
+@dataclass(slots=True)
+class Stop:
+    """What SIGTERM and Ctrl-C do: they end the serving, once.
+
+    Clients signal a guard that they have left while it is still finishing what is in flight, which that must not cut
+    short. A second Ctrl-C is a person who will not wait.
+    """
+
+    serving: asyncio.Task[Any] | None
+    ending: bool = False
+    interrupts: int = 0
+
+    def told(self, number: int) -> None:
+        """A signal came."""
+        self.interrupts += number == signal.SIGINT
+        if not self.ending:
+            _tell("takeback: stopping; what is in flight is finished first")
+        if self.serving is not None and (not self.ending or self.interrupts > 1):
+            self.serving.cancel()
+        self.ending = True
+
+
+async def _until_told(policy: Policy, http: int | None, tenant: str | None, user: str | None) -> None:
+    """Serve until the client leaves or a signal comes, also while the upstreams are being started."""
+    stop = Stop(asyncio.current_task())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.told, number)
+    try:
+        await _serve(stop, policy, http, tenant=tenant, user=user)
+    except asyncio.CancelledError:
+        log.debug("stopped while it was starting, or by a second Ctrl-C")
+
+
+async def _serve(stop: Stop, policy: Policy, http: int | None, *, tenant: str | None, user: str | None) -> None:
     defaults = policy.file.defaults
-    async with running(policy) as guard:
+    if http:
+        _check_free(http)
+    async with running(policy, one_must_start=True) as guard:
         _report(guard)
         server = make_server(
             guard.use_cases,
@@ -78,32 +145,36 @@ async def _serve(policy: Policy, http: int | None, tenant: str | None, user: str
             tenant=tenant or defaults.tenant,
             principal=user or defaults.user,
         )
-        serving = serve_stdio(server) if http is None else serve_http(server, host="127.0.0.1", port=http, ready=_ready)
-        await _until_told(asyncio.ensure_future(serving))
+        serving = serve_stdio(server) if http is None else serve_http(server, host=_HOST, port=http, ready=_ready)
+        try:
+            await serving
+        except asyncio.CancelledError:
+            log.debug("told to stop")
+        finally:
+            stop.ending = True  # what is in flight is finished when this block ends
 
 
-async def _until_told(serving: asyncio.Future[None]) -> None:
-    """Serve until the client leaves or SIGTERM comes; what is in flight is then finished by the guard's own end."""
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, serving.cancel)
-    try:
-        await serving
-    except asyncio.CancelledError:
-        _tell("takeback: stopping")
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+def _check_free(port: int) -> None:
+    """The web server would end the whole process where it cannot listen."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            why = f"port {port} of {_HOST} cannot be used: {error.strerror}"
+            raise StartFailure(f"{why}. Choose another one, or 0 for any that is free.") from None
 
 
 def _ready(port: int) -> None:
-    _tell(f"takeback: serving http://127.0.0.1:{port}/mcp")
+    _tell(f"takeback: serving http://{_HOST}:{port}/mcp")
 
 
 def _report(guard: Guard) -> None:
-    for problem in guard.failed:
-        _tell(f"takeback: an upstream did not start: {problem}")
+    for name, why in guard.failed.items():
+        _tell(f"takeback: upstream {name} did not start, and its tools are not offered: {why}")
     if guard.use_cases.services.advisory:
         _tell(
-            f"takeback: approvals are advisory: whatever runs as {getpass.getuser()} with a shell could approve "
+            f"takeback: approvals are advisory: whatever runs as {user_name()} with a shell could approve "
             "(docs/threat-model.md)"
         )
 

@@ -16,7 +16,7 @@ from takeback.core.expressions import Expression, ExpressionError
 from takeback.core.jsontext import JSON, dumps, loads
 from takeback.core.policy.load import Policy
 from takeback.core.results import is_error, record, text_of
-from takeback.play.scenario import CallStep, Expect, PersonStep, Scenario, Step, WorldStep, filled
+from takeback.play.scenario import ENDINGS, CallStep, Expect, PersonStep, Scenario, Step, WorldStep, filled
 from takeback.ports import Answered, ToolClient, ToolFailure
 from takeback_tools.mcp.connector import connect
 from takeback_tools.mcp.settings import McpSettings
@@ -130,9 +130,8 @@ class Player:
     def _save(self, call: CallStep, result: Mapping[str, Any]) -> None:
         meta = result.get("_meta") or {}
         if call.save is not None:
-            self.saved[call.save] = str(meta.get(_META + "action", ""))
-            self.saved[f"{call.save}_approval"] = str(meta.get(_META + "approval", ""))
-            self.saved[f"{call.save}_confirm"] = str(meta.get(_META + "confirm", ""))
+            for ending, key in zip(ENDINGS, ("action", "approval", "confirm"), strict=True):
+                self.saved[call.save + ending] = str(meta.get(_META + key, ""))
 
     def _unmet(self, expect: Expect, result: Mapping[str, Any]) -> list[str]:
         text, meta = text_of(result), result.get("_meta") or {}
@@ -173,7 +172,12 @@ class Player:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        output, _ = await asyncio.wait_for(process.communicate(), CALL_TIMEOUT)
+        try:
+            output, _ = await asyncio.wait_for(process.communicate(), CALL_TIMEOUT)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         return process.returncode or 0, output.decode(errors="replace")
 
     async def _world(self, look: WorldStep) -> Told:
@@ -186,7 +190,7 @@ class Player:
         seen = {name: _at(data, name) for name in look.see} if look.see else data
         line = f"world   {look.tool}({_brief(arguments)}): {_brief(seen)}"
         if look.true is None:
-            return Told((line,))
+            return Told((line,), (f"{look.tool} failed: {text_of(result)}",) if is_error(result) else ())
         try:
             held = Expression(filled(look.true, self.saved)).truth({"result": data})
         except ExpressionError as error:

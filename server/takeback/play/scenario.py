@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from takeback.core.expressions import ExpressionError
+from takeback.core.expressions import Expression, ExpressionError
 from takeback.core.jsontext import JSON
+from takeback.core.policy.mistakes import spelled
 
 _REFERENCE: Final = re.compile(r"\$\{(\w+)\}")
+
+VARIABLES: Final = frozenset({"PLAY", "SCENARIO", "PYTHON", "TAKEBACK_STATE"})
+"""What `[env]` may refer to: the play's folder, the scenario's, this Python, and where the guard keeps its state."""
+
+ENDINGS: Final = ("", "_approval", "_confirm")
+"""What a step's `save = "name"` keeps: the action's id, the approval's, and what confirms a preview."""
 
 
 class ScenarioMistake(ValueError):
@@ -53,6 +61,12 @@ class CallStep(_Table):
     save: str | None = None
     expect: Expect = Expect()
 
+    @model_validator(mode="after")
+    def _seen(self) -> CallStep:
+        if self.reply == "lost" and self.expect != Expect():
+            raise ValueError("a reply that is lost cannot be expected to say anything")
+        return self
+
 
 class PersonStep(_Table):
     """What the scripted person does: at the command line, or the answers to the forms that come from now on."""
@@ -62,6 +76,12 @@ class PersonStep(_Table):
     reason: str = "as scripted"
     forms: tuple[Annotated[str, Field(pattern="^(approve|deny|ignore)$")], ...] | None = None
 
+    @model_validator(mode="after")
+    def _one(self) -> PersonStep:
+        if sum(what is not None for what in (self.approve, self.deny, self.forms)) != 1:
+            raise ValueError("a person needs exactly one of approve, deny, forms")
+        return self
+
 
 class WorldStep(_Table):
     """A look at the real system past the guard, through a connection of its own. `edit` is somebody else's change.
@@ -69,14 +89,14 @@ class WorldStep(_Table):
     `see` names the fields to show (all otherwise); `true` is an expression over `result` that must hold.
     """
 
-    tool: str
+    tool: str = Field(pattern=r"^[^.]+\..+$", description="upstream.tool")
     args: dict[str, Any] = {}
     see: tuple[str, ...] = ()
     true: str | None = None
 
 
 class Step(_Table):
-    """One step: exactly one of `call`, `parallel`, `person`, `world`, `edit`, `fault`, `show`."""
+    """One step: exactly one of `call`, `parallel`, `person`, `world`, `edit`, `fault`, `show`, `reconnect`."""
 
     say: str = ""
     call: CallStep | None = None
@@ -90,7 +110,8 @@ class Step(_Table):
 
     @model_validator(mode="after")
     def _one(self) -> Step:
-        kinds = [self.call, self.parallel, self.person, self.world, self.edit, self.fault, self.show, self.reconnect]
+        show = (self.show or "").strip()
+        kinds = [self.call, self.parallel, self.person, self.world, self.edit, self.fault, show, self.reconnect]
         if sum(bool(kind) for kind in kinds) != 1:
             raise ValueError("a step needs exactly one of call, parallel, person, world, edit, fault, show, reconnect")
         return self
@@ -119,14 +140,73 @@ def read_scenario(text: bytes, name: str) -> Scenario:
         ScenarioMistake: it is malformed; the message names every mistake.
     """
     try:
-        return Scenario.model_validate(tomllib.loads(text.decode("utf-8")))
+        scenario = Scenario.model_validate(tomllib.loads(text.decode("utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ScenarioMistake(f"{name}: {error}") from None
-    except ExpressionError as error:
-        raise ScenarioMistake(f"{name}: {error}") from None
     except ValidationError as error:
-        lines = [f"{name}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise ScenarioMistake("\n".join(lines)) from None
+        raise ScenarioMistake("\n".join(f"{name}: {mistake}" for mistake in _told(error))) from None
+    if mistakes := [*_unknown_variables(scenario), *_loose_ends(scenario)]:
+        raise ScenarioMistake("\n".join(f"{name}: {mistake}" for mistake in mistakes))
+    return scenario
+
+
+def _told(error: ValidationError) -> Iterator[str]:
+    found = error.errors()
+    inside = any(e["loc"][0] == "step" and len(e["loc"]) > 1 for e in found)
+    for one in found:
+        # Where a step is wrong, pydantic also counts the steps that are left, and misses one.
+        if not (inside and one["type"] == "too_short" and one["loc"] == ("step",)):
+            yield _mistake(one["loc"], one["msg"])
+
+
+def _mistake(keys: tuple[str | int, ...], message: str) -> str:
+    return f"{spelled(keys)}: {message.removeprefix('Value error, ')}"
+
+
+def _unknown_variables(scenario: Scenario) -> Iterator[str]:
+    for key, value in scenario.env.items():
+        for name in sorted(set(_REFERENCE.findall(value)) - VARIABLES):
+            yield _mistake(("env", key), f"there is no ${{{name}}} here, only {', '.join(sorted(VARIABLES))}")
+
+
+def _loose_ends(scenario: Scenario) -> Iterator[str]:
+    """Names that no earlier step saved, and expressions that are none."""
+    saved: set[str] = set()
+    for index, step in enumerate(scenario.step):
+        for keys, name in _named(step):
+            if name not in saved:
+                yield _mistake(("step", index, *keys), f"no earlier step saves {name!r}")
+        for key, look in (("world", step.world), ("edit", step.edit)):
+            if look is not None and look.true is not None and (wrong := _wrong(look.true)):
+                yield _mistake(("step", index, key, "true"), wrong)
+        saved |= {f"{call.save}{end}" for call in calls_of(step) if call.save for end in ENDINGS}
+
+
+def _named(step: Step) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What a step takes from earlier ones: where, and the name."""
+    for key in ("call", "parallel", "world", "edit", "show"):
+        for name in sorted(set(_REFERENCE.findall(repr(getattr(step, key))))):
+            yield (key,), name
+    for call in calls_of(step):
+        for key in ("same_action_as", "other_action_than"):
+            if (name := getattr(call.expect, key)) is not None:
+                yield ("call" if step.call else "parallel", "expect", key), name
+    for key in ("approve", "deny"):
+        if step.person is not None and (name := getattr(step.person, key)) is not None:
+            yield ("person", key), name
+
+
+def calls_of(step: Step) -> tuple[CallStep, ...]:
+    """The calls that a step makes."""
+    return (step.call,) if step.call is not None else step.parallel
+
+
+def _wrong(expression: str) -> str | None:
+    try:
+        Expression(_REFERENCE.sub("x", expression))
+    except ExpressionError as error:
+        return str(error)
+    return None
 
 
 def filled(value: JSON, saved: dict[str, str]) -> JSON:

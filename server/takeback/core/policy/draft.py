@@ -9,13 +9,20 @@ from typing import Any, Final
 from takeback.core.jsontext import dumps
 
 _READS: Final = re.compile(
-    r"^(get|list|search|find|read|fetch|show|describe|query|lookup|count|status|view|open_nodes|directory_tree|diff|log)(_|$|[A-Z])"
+    r"^(get|list|search|find|read|fetch|show|describe|query|lookup|count|status|view|open_nodes|directory_tree|diff)"
+    r"(_|$|[A-Z])|^log$"
 )
-_WRITES: Final = re.compile(
-    r"\b(creates?|writes?|updates?|deletes?|removes?|sends?|sets?|adds?|moves?|renames?|executes?|runs?|posts?|marks?|"
-    r"overwrites?|modif(?:y|ies)|edits?|commits?|charges?|resets?)\b",
-    re.IGNORECASE,
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_./:-]+")
+"""Names that a rule can spell. In any other, something might be a pattern, and the rule would speak for other tools."""
+
+_STEMS: Final = (
+    "add adjust append apply appli approv archiv assign book cancel charg clear commit configur creat delet deploy "
+    "destroy drop edit eras escalat execut grant import increment insert install invit issu mark merg modify modifi "
+    "mov overwrit pay post publish purg push put refund register remov renam replac reset restart restor revok run "
+    "sav schedul send set submit terminat toggl transfer trigger truncat updat upload wip writ"
 )
+_WRITES: Final = re.compile(rf"\b(?:{_STEMS.replace(' ', '|')})(?:e?s?|[bdgmnpt]?ing)\b", re.IGNORECASE)
+_WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _HEAD: Final = """\
 # A cautious first policy for {name}. Nobody has looked at it yet: please do.
 #
@@ -41,21 +48,28 @@ def draft(name: str, command: Sequence[str], tools: Sequence[Mapping[str, Any]])
         text += f'\n[[rule]]\ntool = "{name}.{tool["name"]}"\nclass = "read_only"\n'
     if others:
         text += "\n# These ask a person each time, until there are rules for them:\n"
-        text += "".join(f"#   {name}.{tool['name']}: {_first_words(tool)}\n" for tool in others)
+        text += "".join(f"#   {name}.{_comment(t.get('name'))}: {_comment(t.get('description'))}\n" for t in others)
     return text
 
 
 def looks_like_a_read(tool: Mapping[str, Any]) -> bool:
-    """Only when all agree: the server declares it, the name says it, and the description says nothing against it."""
+    """Only when all agree: the server declares it, the name says it, and name and description say nothing against it.
+
+    A read that is not taken for one only asks once too often; a write that is taken for one runs unseen.
+    """
     annotations = tool.get("annotations")
-    declared = isinstance(annotations, Mapping) and annotations.get("readOnlyHint") is True
+    hints = annotations if isinstance(annotations, Mapping) else {}
+    declared = hints.get("readOnlyHint") is True and hints.get("destructiveHint") is not True
     name = str(tool.get("name", ""))
-    return declared and _READS.search(name) is not None and _WRITES.search(str(tool.get("description", ""))) is None
+    if not declared or _PLAIN.fullmatch(name) is None or _READS.search(name) is None:
+        return False
+    told = [" ".join(_WORDS.findall(name)), tool.get("description"), tool.get("title"), hints.get("title")]
+    return not any(_WRITES.search(str(text)) for text in told if text)
 
 
-def _first_words(tool: Mapping[str, Any]) -> str:
-    text = " ".join(str(tool.get("description", "")).split())
-    return "".join(c for c in text[:80] if c.isprintable())
+def _comment(text: object) -> str:
+    """What a server says, as part of one line of a comment."""
+    return "".join(c for c in " ".join(str(text or "").split())[:80] if c.isprintable())
 
 
 def _string(text: str) -> str:

@@ -1,0 +1,115 @@
+"""Drafted policies: `init`, `wrap`, and what a draft takes for a read."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from takeback.core.policy.draft import draft, looks_like_a_read
+from takeback.core.policy.load import load
+from tests.mcp.conftest import LEAN, World
+from tests.mcp.raw import started
+
+from .commands import TINY, command, takeback
+
+READ = {"readOnlyHint": True}
+
+
+def tool(name: str, description: str = "", **annotations: Any) -> dict[str, Any]:
+    return {"name": name, "description": description, "annotations": {**READ, **annotations}}
+
+
+@pytest.mark.parametrize("name", ["get_ticket", "listOrders", "search", "read_text_file", "log", "directory_tree"])
+def test_a_read_that_is_declared_named_and_described_as_one_is_drafted_as_one(name: str) -> None:
+    assert looks_like_a_read(tool(name, "Returns what is there, newest settings first."))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"name": "get_ticket"},
+        {"name": "get_ticket", "annotations": {"readOnlyHint": "true"}},
+        {"name": "get_ticket", "annotations": "readOnlyHint"},
+        tool("get_ticket", destructiveHint=True),
+        tool("get_ticket", title="Get and delete a ticket"),
+        tool("get_or_create_user"),
+        tool("findAndReplace"),
+        tool("fetch_mail", "Fetches mail, marking it as read."),
+        tool("list_jobs", "Lists jobs and restarts those that hang."),
+        tool("read_counter", "Increments the counter after reading"),
+        tool("search", "Searches.\nAlso WRITES an index"),
+        tool("log_message"),
+        tool("getaway"),
+        tool("delete_ticket"),
+        tool("get_*"),
+        tool("get_?"),
+        tool("get_[a-z]"),
+        tool('get_"x'),
+        tool('get_x"\nclass = "read_only"\n[[rule]]\ntool = "server.*'),
+        tool(""),
+    ],
+)
+def test_whatever_might_write_is_not_drafted_as_a_read(given: dict[str, Any]) -> None:
+    assert not looks_like_a_read(given)
+    policy = load(draft("server", ["cmd"], [given, tool("get_ticket")]), env={"STATE": "/state"})
+    assert [numbered.rule.tool for numbered in policy.rules] == ["server.get_ticket"]
+    assert policy.file.defaults.unknown_tools == "ask"
+
+
+@pytest.mark.parametrize("words", [["x", 'a "b"', "${HOME}", "\\", "é\n", ""], ["x", "$${A}", "'''"]])
+def test_the_command_stands_in_a_draft_as_it_was_given(words: list[str]) -> None:
+    upstream = load(draft("server", words, []), env={"STATE": "/state"}).file.upstream["server"]
+    assert [upstream.command, *upstream.args] == words
+
+
+def test_init_drafts_what_check_accepts_and_leaves_an_existing_file_alone(world: World) -> None:
+    path = world.folder / "drafts" / "policy.toml"
+    words = (sys.executable, str(LEAN), "--journal=-x")
+    done = takeback("init", "--policy", path, *words, env=world.env)  # also without `--`
+    assert (done.code, done.err) == (0, "")
+    assert f"Wrote {path} for 7 tools of server" in done.out
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [p.name for p in path.parent.iterdir()] == ["policy.toml"]
+    drafted = tomllib.loads(path.read_text())
+    assert drafted["upstream"]["server"]["args"] == [str(LEAN), "--journal=-x"]
+    assert drafted.get("rule", []) == []  # none of the lean server's tools is declared, named and described as a read
+    assert takeback("check", "--policy", path, env=world.env).code == 0
+    path.write_text("# mine\n")
+    takeback("init", "--policy", path, "--", *words, env=world.env).refused(1, str(path), "left alone")
+    assert path.read_text() == "# mine\n"
+
+
+@pytest.mark.parametrize("name", ["init", "wrap"])
+def test_a_server_that_does_not_start_leaves_no_draft(tmp_path: Path, name: str) -> None:
+    env = {"TAKEBACK_STATE": str(tmp_path / "state")}
+    words = (sys.executable, "-S", str(TINY), "--fault", "quits")
+    takeback(name, "--", *words, env=env, cwd=tmp_path).refused(4, sys.executable, "no licence found", "did not start")
+    assert [*tmp_path.iterdir()] == []
+
+
+async def test_wrap_drafts_once_says_where_and_guards_only_that_command(tmp_path: Path) -> None:
+    env = {"TAKEBACK_STATE": str(tmp_path)}
+    tools = json.dumps([{"name": "get_it", "inputSchema": {"type": "object"}, "annotations": READ}])
+    words = (sys.executable, "-S", str(TINY), "--tools", tools)
+    path = tmp_path / "policies" / "mine.toml"
+    async with started(*command("wrap", "--name", "mine", "--", *words), env=env) as client:
+        listed = (await client.send("tools/list"))["result"]["tools"]
+    assert listed[0]["name"] == "get_it"
+    assert f"drafted a cautious policy for mine; look it over: {path}" in client.stderr.decode()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [rule["tool"] for rule in tomllib.loads(path.read_text())["rule"]] == ["mine.get_it"]
+
+    path.write_text(path.read_text() + "# looked over\n")
+    async with started(*command("wrap", "--name", "mine", "--", *words), env=env) as client:
+        await client.call("get_it")
+    assert f"takeback: policy {path}" in client.stderr.decode()
+    assert path.read_text().endswith("# looked over\n")
+
+    done = takeback("wrap", "--name", "mine", "--", "other-server", "--x", env=env)
+    done.refused(2, "Not started", str(path), "`other-server --x`", "another --name")

@@ -1,0 +1,76 @@
+"""The day at the help desk, whole, and what the desk's own database says of it afterwards."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import Ran, takeback
+
+DAY = Path(__file__).parents[2] / "examples" / "helpdesk" / "day.toml"
+
+
+class Played:
+    """A day that is over, and its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ran: Ran = takeback("play", DAY, "--folder", folder, env={}, bound=200)
+
+    def facts(self, statement: str, database: str = "helpdesk.db") -> list[tuple[object, ...]]:
+        with closing(sqlite3.connect(self.folder / database)) as desk:
+            return desk.execute(statement).fetchall()
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    return Played(tmp_path_factory.mktemp("day") / "new")
+
+
+def test_everything_is_as_expected(day: Played) -> None:
+    assert (day.ran.code, day.ran.err) == (0, "")
+    assert "all as expected" in day.ran.out
+    assert "NOT AS EXPECTED" not in day.ran.out
+    last = day.ran.out.splitlines()[-1].split()
+    assert last[0] == last[2]  # "41 of 41 steps"
+
+
+@pytest.mark.parametrize(
+    ("ticket", "state"),
+    [
+        ("T-182", ("normal", 3)),  # raised by mistake and taken back
+        ("T-101", ("urgent", 3)),  # twice written, though replies were lost
+        ("T-190", ("high", 4)),  # high, low, high
+        ("T-204", ("normal", 1)),  # never touched
+        ("T-310", ("urgent", 1)),  # another customer's
+    ],
+)
+def test_the_tickets_are_as_the_day_left_them(day: Played, ticket: str, state: tuple[str, int]) -> None:
+    assert day.facts(f"SELECT priority, version FROM tickets WHERE ticket_id = '{ticket}'") == [state]
+
+
+def test_what_was_denied_was_never_sent_and_the_rest_once(day: Played) -> None:
+    assert day.facts("SELECT ticket_id, body FROM outbox WHERE ticket_id IN ('T-101', 'T-204')") == [
+        ("T-101", "You can sign in again.")
+    ]
+    assert day.facts("SELECT assignee FROM tickets WHERE ticket_id = 'T-101'") == [("jonas",)]
+    notes = day.facts("SELECT body FROM comments WHERE ticket_id = 'T-182' AND body LIKE 'Taken back%'")
+    assert notes == [("Taken back: the customer meant another ticket",)]
+
+
+def test_the_refund_was_paid_twice_because_the_second_was_meant(day: Played) -> None:
+    assert day.facts("SELECT amount_cents FROM refunds WHERE invoice_id = 'I-1001'") == [(5000,), (5000,)]
+
+
+def test_the_ledger_agrees_with_the_world(day: Played) -> None:
+    standing = day.facts("SELECT status, count(*) FROM actions GROUP BY status", "takeback.db")
+    assert {status for status, _ in standing} <= {"succeeded", "compensated", "denied", "cancelled"}
+
+
+def test_a_folder_that_is_not_empty_is_refused(day: Played) -> None:
+    before = (day.folder / "helpdesk.db").read_bytes()
+    takeback("play", DAY, "--folder", day.folder, env={}).refused(2, "Not played", str(day.folder), "not empty")
+    assert (day.folder / "helpdesk.db").read_bytes() == before

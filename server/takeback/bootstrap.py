@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 from takeback.core.policy.load import Policy, load
 from takeback.core.policy.schema import Upstream
-from takeback.extensions import compensations
+from takeback.extensions import compensations, connector
 from takeback.guard.catalog import Catalog
 from takeback.guard.code_tools import CodeTools, coded
 from takeback.guard.services import Services
@@ -24,8 +24,6 @@ from takeback.guard.use_cases import UseCases
 from takeback.ledger.store import SqlLedger, open_ledger
 from takeback.ports import LedgerFailure, ToolClient, ToolFailure
 from takeback.system import RandomIds, SystemClock
-from takeback_tools.mcp.connector import connect
-from takeback_tools.mcp.settings import McpSettings
 
 DRAIN: Final = 20.0
 """Seconds that a guard which stops waits for what is in flight."""
@@ -55,23 +53,8 @@ def read_policy(path: Path, env: Mapping[str, str]) -> Policy:
 
 
 def client_of(name: str, upstream: Upstream) -> ToolClient:
-    """The connector for one upstream."""
-    transport = upstream.transport or ("stdio" if upstream.command else "http")
-    return connect(
-        name,
-        McpSettings(
-            command=upstream.command,
-            args=upstream.args,
-            env=dict(upstream.env),
-            cwd=upstream.cwd,
-            url=upstream.url,
-            transport=transport,
-            headers=dict(upstream.headers),
-            timeout=(upstream.timeout.total_seconds() if upstream.timeout else 30.0),
-            start_timeout=upstream.start_timeout.total_seconds(),
-            stateful=upstream.stateful,
-        ),
-    )
+    """The client of one upstream, by the connector that is installed for its kind."""
+    return connector("mcp")(name, upstream)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,23 @@
-"""What is installed beside the guard: compensations, found under their entry point."""
+"""What is installed beside the guard: connectors and compensations, found under their entry points."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import entry_points
 
-from takeback.ports import Compensation
+from takeback.core.policy.schema import Upstream
+from takeback.ports import Compensation, ToolClient
+
+Connector = Callable[[str, Upstream], ToolClient]
+"""Makes the client of one upstream from its name and its table in the policy."""
+
+
+def connector(kind: str) -> Connector:
+    """The connector that is installed for a kind of upstream. Raises LookupError when there is none."""
+    for entry in entry_points(group="takeback.tools", name=kind):
+        found: Connector = entry.load()
+        return found
+    raise LookupError(f"no connector for {kind} is installed")
 
 
 def compensations() -> dict[str, Compensation]:

@@ -46,9 +46,7 @@ def test_of_two_servers_that_create_the_desk_at_once_one_wins(tmp_path: Path) ->
         "print(open_desk(Path(sys.argv[1])).execute('SELECT count(*) FROM tickets').fetchone()[0])"
     )
     both = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(path)], cwd=HELPDESK, stdout=subprocess.PIPE, text=True
-        )
+        subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=HELPDESK, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     assert [process.communicate(timeout=PATIENCE)[0] for process in both] == ["7\n", "7\n"]
@@ -192,9 +190,7 @@ def test_a_contact_can_be_deleted_only_when_nothing_hangs_on_it(db: sqlite3.Conn
     contacts.add_to_segment(db, "vip", fay["contact_id"])
     contacts.delete_contact(db, fay["contact_id"])
     assert contacts.list_segment(db, "vip")["members"] == ["C-4"]
-    back = contacts.create_contact(
-        db, tenant="acme", name="Fay", email="fay@x.example", contact_id=fay["contact_id"]
-    )
+    back = contacts.create_contact(db, tenant="acme", name="Fay", email="fay@x.example", contact_id=fay["contact_id"])
     assert contacts.search_contacts(db, email="fay@x.example")["contacts"] == [back]
 
 
@@ -273,9 +269,7 @@ def test_a_callback_joins_ticket_and_contact_of_one_tenant(db: sqlite3.Connectio
 
 def test_a_document_is_put_replaced_and_removed(db: sqlite3.Connection) -> None:
     def put(tenant: str, body: str, version: int | None = None) -> dict[str, Any]:
-        return documents.put_document(
-            db, "faq", expected_version=version, tenant=tenant, title="FAQ", body=body
-        )
+        return documents.put_document(db, "faq", expected_version=version, tenant=tenant, title="FAQ", body=body)
 
     with pytest.raises(NotFound):
         put("acme", "a", 1)

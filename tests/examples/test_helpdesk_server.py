@@ -112,9 +112,7 @@ async def test_the_process_dies_after_the_effect(tmp_path: Path) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("mode", "sent"), [("error_before", 0), ("error_after", 1)])
-async def test_an_error_does_not_tell_whether_there_was_an_effect(
-    tmp_path: Path, mode: str, sent: int
-) -> None:
+async def test_an_error_does_not_tell_whether_there_was_an_effect(tmp_path: Path, mode: str, sent: int) -> None:
     file = plan(tmp_path, mode, once=True)
     with anyio.fail_after(PATIENCE):
         async with Client(over_stdio(tmp_path / "desk.db", file), mode="legacy") as client:
@@ -142,9 +140,7 @@ async def test_a_call_that_hangs_leaves_the_others_alone(tmp_path: Path, mode: s
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("mode", ["garbage", "noise"])
-async def test_a_line_that_is_no_json_comes_before_the_answer_or_in_its_place(
-    tmp_path: Path, mode: str
-) -> None:
+async def test_a_line_that_is_no_json_comes_before_the_answer_or_in_its_place(tmp_path: Path, mode: str) -> None:
     seen = anyio.Event()
     answers: list[types.CallToolResult] = []
 

@@ -66,6 +66,24 @@ async def test_a_counter_that_others_brought_back_to_its_old_value_still_goes_ba
     assert desk.records["T-1"]["total"] == 95
 
 
+async def test_a_counter_goes_back_by_what_the_call_named_and_not_by_what_others_added_meanwhile(
+    guard: GuardForTests, desk: Desk
+) -> None:
+    plain = desk.tools.functions["add"]
+
+    def add_beside_others(args: dict[str, Any]) -> Any:
+        desk.records["T-1"]["total"] += 1000
+        return plain(args)
+
+    desk.tools.functions = {**desk.tools.functions, "add": add_beside_others}
+    reply = await guard.call("add", {"id": "T-1", "by": 5})
+    desk.tools.functions = {**desk.tools.functions, "add": plain}
+    assert reply.action is not None
+    answer = await undone(guard, reply.action.id)
+    assert answer.ok, answer.text
+    assert desk.records["T-1"]["total"] == 1100
+
+
 SET = 'id = "set"\ntool = "desk.set"\nclass = '
 EXTERNAL = POLICY.replace(f'{SET}"internal_update"', f'{SET}"external_reversible"')
 COMPUTED = POLICY.replace(

@@ -117,21 +117,23 @@ class Catalog:
         by_policy: dict[str, Entry] = {}
         for client in self.clients.values():
             for entry in await self._entries(client):
+                by_policy[entry.policy_name] = entry
+                if not self._offered(client.name, entry.definition.name):
+                    continue
                 if entry.exposed in by_exposed:
                     raise CatalogError(_clash(entry, by_exposed[entry.exposed]))
-                by_exposed[entry.exposed] = by_policy[entry.policy_name] = entry
+                by_exposed[entry.exposed] = entry
         self._by_exposed, self._by_policy = by_exposed, by_policy
 
     async def _entries(self, client: ToolClient) -> list[Entry]:
         try:
             definitions = await client.tools()
         except ToolFailure:
-            return [entry for entry in self._by_exposed.values() if entry.client is client]
+            return [entry for entry in self._by_policy.values() if entry.client is client]
         return [
             self._by_policy_unchanged(client, definition)
             or Entry(client, definition, self._exposed(client, definition))
             for definition in definitions
-            if self._offered(client.name, definition.name)
         ]
 
     def _by_policy_unchanged(self, client: ToolClient, definition: ToolDefinition) -> Entry | None:
@@ -145,7 +147,7 @@ class Catalog:
         return wanted and not any(fnmatchcase(tool, pattern) for pattern in without)
 
     def _exposed(self, client: ToolClient, definition: ToolDefinition) -> str:
-        if len(self.clients) == 1:
+        if len(self.clients) == 1 or not self._offered(client.name, definition.name):
             return definition.name
         name = f"{client.name}_{definition.name}"
         if _NAME.fullmatch(name) is None:

@@ -26,7 +26,7 @@ def line(action: Action) -> str:
     verified = {Verified.YES: ", verified", Verified.MISMATCH: ", MISMATCH", Verified.IMPOSSIBLE: ", not read back"}
     undo = f" · undo: {action.forecast['text']}" if action.in_force and action.forecast else ""
     state = f"{action.status.value}{verified.get(action.verified, '')}"
-    when = f"{action.created_at:%H:%M:%S}"
+    when = f"{action.created_at:%Y-%m-%d %H:%M:%S}"
     return f"{action.id} {when} {action.name} {targets_of(action.targets)}{fields}{origin} · {state}{undo}"
 
 

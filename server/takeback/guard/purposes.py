@@ -139,13 +139,14 @@ def resolve(rule: Rule, variables: Mapping[str, JSON], work: Work) -> JSON:
     try:
         calls = [call for call in declared if _applies(call, variables)]
         steps = [_step(call, variables) for call in calls]
+        moved = {name: by.value(variables) for name, by in rule.by.items()}
     except ExpressionError as error:
         return {**base, "steps": None, "problem": str(error)}
     if not calls:
         return {**base, "steps": None, "problem": "no undo call of the rule applies to what it did"}
     base |= {
         "way": way(rule, calls[0], variables),
-        "options": calls[0].options if isinstance(calls[0], NamedUndo) else {},
+        "options": calls[0].options if isinstance(calls[0], NamedUndo) else moved,
     }
     marked = [name for step in steps for name, value in step.arguments.items() if is_redacted(value)]
     return {**base, "steps": [step.document() for step in steps], "unwritable": marked}

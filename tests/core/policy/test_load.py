@@ -97,7 +97,7 @@ def test_the_digest_is_of_the_content_and_not_of_secrets_spacing_or_comments() -
     assert first.digest == loaded(f"# a comment\n\n{text}").digest
     assert (
         first.digest
-        != loaded(text.replace("headers", "env = {}\nheaders").replace("env = {}\n", "stateful = true\n")).digest
+        != loaded(text.replace("headers", "env = {}\nheaders").replace("env = {}\n", "read_lag = '1s'\n")).digest
     )
 
 

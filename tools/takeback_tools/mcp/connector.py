@@ -11,6 +11,7 @@ import httpx2
 from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
 
 from takeback.core.jsontext import JSON
+from takeback.core.policy.schema import Upstream
 from takeback.ports import (
     Answered,
     NotificationSink,
@@ -291,6 +292,11 @@ class McpConnector:
 
 def _joined(text: str, more: str) -> str:
     return f"{text}; {more}" if more else text
+
+
+def from_policy(name: str, upstream: Upstream) -> McpConnector:
+    """The connector of an upstream's table in the policy (entry point `takeback.tools`). Not started yet."""
+    return McpConnector(name, McpSettings.of(upstream))
 
 
 def connect(name: str, settings: McpSettings) -> McpConnector:

@@ -17,6 +17,7 @@ LATER: Final[Mapping[tuple[str, ...], str]] = {
     ("upstream", ANY, "openapi"): "guard an HTTP API by its OpenAPI description",
     ("upstream", ANY, "auth"): "sign in to the upstream with OAuth",
     ("upstream", ANY, "pin"): "refuse an upstream whose tools are no longer those that were looked at",
+    ("upstream", ANY, "stateful"): "know that a restart loses what the upstream remembered",
     ("rule", ANY, "confirm"): "ask a person to confirm what a call came to",
     ("rule", ANY, "children"): "undo a creation only while nothing of somebody else's hangs on it",
     ("rule", ANY, "condition"): "make writes conditional on the version that was read",

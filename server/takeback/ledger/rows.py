@@ -159,7 +159,7 @@ def run_row(run: Run) -> Row:
 
 def run_from(row: Mapping[Any, Any]) -> Run:
     """The run of a row."""
-    return Run(**{**row, "status": RunStatus(row["status"])})
+    return Run(**_with(row, status=RunStatus(row["status"])))
 
 
 def approval_row(approval: Approval) -> Row:
@@ -169,7 +169,7 @@ def approval_row(approval: Approval) -> Row:
 
 def approval_from(row: Mapping[Any, Any]) -> Approval:
     """The approval of a row."""
-    return Approval(**{**row, "status": ApprovalStatus(row["status"])})
+    return Approval(**_with(row, status=ApprovalStatus(row["status"])))
 
 
 def item_row(item: RecoveryItem) -> Row:
@@ -179,7 +179,7 @@ def item_row(item: RecoveryItem) -> Row:
 
 def item_from(row: Mapping[Any, Any]) -> RecoveryItem:
     """The recovery item of a row."""
-    return RecoveryItem(**{**row, "risk": Risk(row["risk"])})
+    return RecoveryItem(**_with(row, risk=Risk(row["risk"])))
 
 
 def checkpoint_row(checkpoint: Checkpoint) -> Row:
@@ -195,3 +195,8 @@ def checkpoint_from(row: Mapping[Any, Any]) -> Checkpoint:
 def access_row(entry: AccessEntry) -> Row:
     """The row of a read in the access log. By name: a deep copy of each read would cost more than its insert."""
     return {name: getattr(entry, name) for name in _ACCESS}
+
+
+def _with(row: Mapping[Any, Any], **words: Any) -> dict[str, Any]:
+    """A row with its enumerated columns in the core's words."""
+    return {**row, **words}

@@ -91,7 +91,7 @@ def judge(
     own_principals: frozenset[str] = frozenset(),
     undone_by: Action | None = None,
 ) -> Verdict:
-    """What an equal call gets (the table of the design's section on idempotency).
+    """What an equal call gets, whatever the ledger says of the newest action with its operation.
 
     `earlier` is the newest action of the logical operation that is not void. `later` are actions of the same run begun
     after it, in force, on one of its targets. `undone_by` is the compensation of `earlier`, where it was compensated;

@@ -40,7 +40,7 @@ class Evidence:
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
-    """Decide from what was seen (the design's section on doubt, in its order)."""
+    """Decide from what was seen, beginning with what proves most."""
     if evidence.key_valid:
         return Diagnosis("same_key", "the upstream honours the key: the same call again cannot act twice")
     if evidence.found is True:

@@ -25,13 +25,13 @@ _LONG: Final = 60
 _LONGEST_STATE: Final = 4000
 
 
-def shown(value: JSON) -> str:
-    """A value in a sentence: short, on one line, quoted where it could be taken for the sentence's own words."""
+def shown(value: JSON, most: int = _LONG) -> str:
+    """A value in a sentence: one line of `most` characters, quoted where it could be taken for the sentence's own."""
     if is_redacted(value):
         return "(redacted)"
     if value is None:
         return "nothing"
-    return quoted(value, _LONG)
+    return quoted(value, most)
 
 
 def targets_of(targets: Sequence[Target]) -> str:

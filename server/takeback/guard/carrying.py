@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 
 from takeback.core.limits import exceeded
 from takeback.core.vocabulary import RetryLayer
@@ -53,3 +54,14 @@ async def crowded(services: Services, work: Work, standing: Standing) -> bool:
         return False
     await services.spending.quiet(work.marks)
     return True
+
+
+async def begin(
+    services: Services, work: Work, standing: Standing, claimed: Callable[[], Awaitable[Begun]]
+) -> Reply | None:
+    """Claim it and carry it out, once no other claim could use its limits up. None: look again."""
+    if await crowded(services, work, standing):
+        return None
+    with services.spending.claiming(work.marks):
+        begun = await claimed()
+    return await carry_out(services, begun)

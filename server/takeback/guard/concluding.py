@@ -10,7 +10,6 @@ from takeback.core.action import Action
 from takeback.core.expressions import ExpressionError
 from takeback.core.images import Image, differences
 from takeback.core.jsontext import JSON
-from takeback.core.phrases import one_line
 from takeback.core.policy.decide import resolve_late, target_variables
 from takeback.core.redaction import hidden
 from takeback.core.results import is_error, record, text_of
@@ -23,7 +22,7 @@ from takeback.guard.execution import Begun, labelled
 from takeback.guard.probing import seen
 from takeback.guard.purposes import differing
 from takeback.guard.reading import readings, take_image
-from takeback.guard.recording import Fact, blob, next_fact
+from takeback.guard.recording import Fact, blob, next_fact, with_companions
 from takeback.guard.replies import Reply, own_result, own_word
 from takeback.guard.sending import Sent
 from takeback.guard.services import Services, Work
@@ -31,8 +30,6 @@ from takeback.ports import Change
 
 CONTRADICTED: Final = "The tool reported an error, but reading back shows that it took effect: do not call again."
 REBUILT: Final = "The tool's own answer was lost; reading back shows that it took effect."
-
-_LONGEST_WHY: Final = 500
 
 PATIENCE: Final = 3
 """How often a target is read again while its upstream's `read_lag` lasts."""
@@ -99,20 +96,12 @@ def read_lag(services: Services, work: Work) -> float:
 
 
 async def _never_sent(services: Services, begun: Begun, sent: Sent) -> Reply:
-    why = one_line(services.stored_text(str(sent.not_sent), begun.work), _LONGEST_WHY)
+    why = services.stored_why(sent.not_sent, begun.work)
     error = {"layer": RetryLayer.TOOL.value, "message": why}
     fact = next_fact(
         services, begun.action, Happening.FAIL, detail="nothing was sent", error=error, settled_at=services.clock.now()
     )
-    await services.ledger.commit(
-        Change(
-            actions=_with_companions(begun.work, fact),
-            queue=_settled(services, begun),
-            tenant=begun.action.tenant,
-            leases=begun.leases,
-            release=begun.leases,
-        )
-    )
+    await _end(services, begun, fact, {})
     text = (
         f"Not executed: {begun.work.entry.client.name} could not be reached ({why}), {sent.attempts} attempts. "
         f"Nothing was sent or changed. Try again later or tell the user. [takeback {begun.action.id}]"
@@ -146,18 +135,10 @@ async def _tool_failed(
     if touched:
         mismatched = services.redacted(verification.as_json(), begun.work.redact)
         changes |= {"verified": Verified.MISMATCH, "mismatch": mismatched}
-    images = _outcome_images(services, begun, after, None, changes)
+    stored = services.stored_image(after, begun.work.redact) if after is not None else None
+    images = _outcome_images(services, begun, stored, None, changes)
     fact = next_fact(services, begun.action, Happening.FAIL, detail="the tool reported an error", **changes)
-    await services.ledger.commit(
-        Change(
-            actions=_with_companions(begun.work, fact),
-            queue=_settled(services, begun),
-            images=images,
-            tenant=begun.action.tenant,
-            leases=begun.leases,
-            release=begun.leases,
-        )
-    )
+    await _end(services, begun, fact, images)
     if sent.answered is not None and not touched:
         return Reply(answered=sent.answered, action=fact[1])
     line = f"[takeback {fact[1].id}] The tool reported an error" + (
@@ -199,23 +180,14 @@ async def succeeded(
     }
     if work.decision.targets != begun.action.targets and len(work.decision.targets) > len(begun.action.targets):
         changes["targets"] = labelled(work, before=stored_before, after=stored_after)
-    images = _outcome_images(services, begun, after, result, changes)
+    images = _outcome_images(services, begun, stored_after, result, changes)
     changed = differing(work, begun.action, stored_before, stored_after)
     changes["changed"] = tuple(difference.field for difference in changed)
     happening = Happening.FAIL if wrong else Happening.SUCCEED
     fact = next_fact(
         services, begun.action, happening, detail=detail or ("read back" if after else "not read back"), **changes
     )
-    await services.ledger.commit(
-        Change(
-            actions=_with_companions(work, fact),
-            queue=_settled(services, begun),
-            images=images,
-            tenant=begun.action.tenant,
-            leases=begun.leases,
-            release=begun.leases,
-        )
-    )
+    await _end(services, begun, fact, images)
     services.watch.progress(work.caller.run)
     return _answer(services, fact[1], result, changed, remark)
 
@@ -252,11 +224,11 @@ def _answer(
 
 
 def _outcome_images(
-    services: Services, begun: Begun, after: Image | None, result: Mapping[str, Any] | None, changes: dict[str, Any]
+    services: Services, begun: Begun, stored: Image | None, result: Mapping[str, Any] | None, changes: dict[str, Any]
 ) -> dict[str, bytes]:
     images: dict[str, bytes] = {}
-    if after is not None:
-        digest, data = blob(services.stored_image(after, begun.work.redact).document())
+    if stored is not None:
+        digest, data = blob(stored.document())
         images[digest], changes["after"] = data, digest
     if result is not None:
         digest, data = blob(services.stored_result(result, begun.work))
@@ -264,13 +236,22 @@ def _outcome_images(
     return images
 
 
+async def _end(services: Services, begun: Begun, fact: Fact, images: Mapping[str, bytes]) -> None:
+    """The second durable commit: the outcome stands, the recovery queue is rid of it, and the leases go back."""
+    await services.ledger.commit(
+        Change(
+            actions=with_companions(begun.work, fact),
+            queue=_settled(services, begun),
+            images=images,
+            tenant=begun.action.tenant,
+            leases=begun.leases,
+            release=begun.leases,
+        )
+    )
+
+
 def _settled(services: Services, begun: Begun) -> tuple[RecoveryItem, ...]:
     if begun.item is None:
         return ()
     now = services.clock.now()
     return (replace(begun.item, closed_at=now, closed_by="guard", decision="resume", reason="it was settled"),)
-
-
-def _with_companions(work: Work, fact: Fact) -> tuple[Fact, ...]:
-    event, action = fact
-    return (fact, *work.purpose.companions(event.happening, action, event))

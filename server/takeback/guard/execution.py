@@ -20,7 +20,7 @@ from takeback.core.states import Happening
 from takeback.core.vocabulary import Origin
 from takeback.guard.purposes import declared_fields, image_variables
 from takeback.guard.reading import take_image
-from takeback.guard.recording import blob, first, next_fact
+from takeback.guard.recording import blob, first, next_fact, with_companions
 from takeback.guard.sending import Sent, idempotency_of, send, whole_call
 from takeback.guard.services import Services, Work
 from takeback.ports import Change, Lease, OutcomeUnknown, Standing
@@ -85,11 +85,11 @@ async def claim(
         fact = first(services, work, Happening.CLAIM, generation=generation, **changes)
     else:
         fact = next_fact(services, known, Happening.CLAIM, detail="a new attempt" if known.sent_at else "", **changes)
-    event, action = fact
+    action = fact[1]
     used = (replace(approval, status=approval.status.CONSUMED),) if approval is not None else ()
     await services.ledger.commit(
         Change(
-            actions=(fact, *work.purpose.companions(Happening.CLAIM, action, event)),
+            actions=with_companions(work, fact),
             images=images,
             approvals=used,
             counters=dict.fromkeys(limits_of(services, work), 1) if known is None or known.sent_at is None else {},

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from takeback.core.action import Action
-from takeback.core.images import Image
-from takeback.core.jsontext import loads
 from takeback.core.run import RecoveryItem
 from takeback.core.states import VOID
 from takeback.core.trail import Facts, Sentence, trail
 from takeback.core.vocabulary import Origin, Verified
 from takeback.core.wording import targets_of
+from takeback.guard.judging import stored_image
 from takeback.guard.services import Services
 from takeback.ports import HistoryQuery, NotFound, Page
 
@@ -35,11 +34,6 @@ def queue_line(item: RecoveryItem) -> str:
     return f"{item.id} {item.action} {item.risk.value} risk, since {item.opened_at:%Y-%m-%d %H:%M} UTC: {item.why}"
 
 
-async def stored(services: Services, digest: str | None) -> Image | None:
-    """An image of the ledger, or None where there is none."""
-    return Image.from_document(loads(await services.ledger.image(digest))) if digest is not None else None
-
-
 async def facts_of(services: Services, action: Action) -> Facts:
     """Everything the ledger knows about one action."""
     approval = None
@@ -50,8 +44,8 @@ async def facts_of(services: Services, action: Action) -> Facts:
     return Facts(
         action=action,
         events=await services.ledger.events(action.tenant, action.id),
-        before=await stored(services, action.before),
-        after=await stored(services, action.after),
+        before=await stored_image(services, action.before),
+        after=await stored_image(services, action.after),
         undos=tuple(a for a in undos if a.origin in {Origin.UNDO, Origin.REDO}),
         others=await _others(services, action),
         approval=approval,

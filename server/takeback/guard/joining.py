@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from takeback.core.action import Action
 from takeback.core.vocabulary import RetryLayer, Status
 from takeback.core.wording import denied, in_doubt, in_progress, occupied, pending
 from takeback.guard import approving
-from takeback.guard.carrying import carry_out, crowded, free, limit_stop
+from takeback.guard.carrying import begin, free, limit_stop
 from takeback.guard.execution import Begun, before_image, claim
 from takeback.guard.judging import stored_image
 from takeback.guard.replies import Reply, own_word
@@ -108,10 +109,6 @@ async def _approved(services: Services, work: Work, standing: Standing, action: 
     if not approving.still_covers(services, work, approval, stored):
         await approving.void(services, action, approval, "what was shown has changed since")
         return None
-    if await crowded(services, work, standing):
-        return None
-    with services.spending.claiming(work.marks):
-        begun = await claim(
-            services, work, standing, before, generation=action.generation, known=action, approval=approval
-        )
-    return await carry_out(services, begun)
+    generation = action.generation
+    claimed = partial(claim, services, work, standing, before, generation=generation, known=action, approval=approval)
+    return await begin(services, work, standing, claimed)

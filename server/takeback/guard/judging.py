@@ -54,9 +54,9 @@ async def undone_by_whom(services: Services, action: Action) -> Action | None:
 
 async def compare(services: Services, work: Work, action: Action) -> Verdict:
     """Judge a `set` in force by whether the target still is as the action left it."""
-    if action.after is None or not work.readings:
+    left = await stored_image(services, action.after) if work.readings else None
+    if left is None:
         return Replay(action)
-    left = Image.from_document(loads(await services.ledger.image(action.after)))
     current = await current_image(services, work)
     if not current.readable:
         return Replay(action)

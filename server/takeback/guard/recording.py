@@ -67,3 +67,9 @@ def blob(value: JSON) -> tuple[str, bytes]:
     """A value as the ledger keeps it: its digest and its canonical form."""
     data = canonical(value)
     return hashlib.sha256(data).hexdigest(), data
+
+
+def with_companions(work: Work, fact: Fact) -> tuple[Fact, ...]:
+    """A fact and what its purpose moves along with it: they are committed together."""
+    event, action = fact
+    return (fact, *work.purpose.companions(event.happening, action, event))

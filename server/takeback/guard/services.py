@@ -12,6 +12,7 @@ from takeback.core.action import Action, Event
 from takeback.core.images import Image, Part
 from takeback.core.jsontext import JSON
 from takeback.core.limits import LoopWatch
+from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.policy.decide import Decision
 from takeback.core.policy.load import Policy
 from takeback.core.redaction import hidden, redact, redact_result, scrub
@@ -93,6 +94,10 @@ class Services:
     def stored_text(self, text: str, work: Work) -> str:
         """What an upstream said, as it may be stored: bounded, without what the call must not leave behind."""
         return scrub(text, hidden(work.arguments, work.redact) | self.policy.secrets)[:_LONGEST_TEXT]
+
+    def stored_why(self, failure: Exception | None, work: Work) -> str:
+        """Why something did not come to its end, on one line of a sentence, as it may be stored."""
+        return one_line(self.stored_text(str(failure), work), LONGEST_REASON)
 
     @property
     def join_within(self) -> timedelta:

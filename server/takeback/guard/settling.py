@@ -11,7 +11,6 @@ from takeback.core.action import Action
 from takeback.core.expressions import ExpressionError
 from takeback.core.images import Image
 from takeback.core.jsontext import JSON, dumps
-from takeback.core.phrases import one_line
 from takeback.core.recovery import Diagnosis, Evidence, diagnose
 from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
@@ -22,20 +21,19 @@ from takeback.guard.concluding import REBUILT, conclude, read_lag, succeeded
 from takeback.guard.execution import Begun, run
 from takeback.guard.probing import probe
 from takeback.guard.reading import READ_TIMEOUT, take_image
-from takeback.guard.recording import next_fact
+from takeback.guard.recording import Fact, next_fact, with_companions
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.sending import Sent, idempotency_of, whole_call
 from takeback.guard.services import Services, Work
 from takeback.ports import Change, OutcomeUnknown
 
-_LONGEST_WHY: Final = 500
 ROUNDS: Final = 3
 """New attempts that settling makes before it hands over to a person."""
 
 
 async def lost(services: Services, begun: Begun, sent: Sent) -> Reply:
     """The reply was lost: write that down, then look."""
-    why = one_line(services.stored_text(str(sent.unknown), begun.work), _LONGEST_WHY)
+    why = services.stored_why(sent.unknown, begun.work)
     fact = next_fact(
         services,
         begun.action,
@@ -44,14 +42,8 @@ async def lost(services: Services, begun: Begun, sent: Sent) -> Reply:
         attempts=begun.action.attempts + sent.attempts,
         sent_at=sent.at or begun.action.sent_at,
     )
-    event, action = fact
-    await services.ledger.commit(
-        Change(
-            actions=(fact, *begun.work.purpose.companions(Happening.LOSE, action, event)),
-            tenant=action.tenant,
-            leases=begun.leases,
-        )
-    )
+    facts, action = with_companions(begun.work, fact), fact[1]
+    await services.ledger.commit(Change(actions=facts, tenant=action.tenant, leases=begun.leases))
     return await settle(services, replace(begun, action=action), why)
 
 
@@ -179,14 +171,14 @@ def tool_result(value: JSON) -> dict[str, Any]:
 
 async def _queue(services: Services, begun: Begun, diagnosis: Diagnosis, why: str, *, give_up: bool) -> Reply:
     """Looking did not decide it: a person looks. While it merely has to wait, the action stays in doubt."""
-    action, facts = begun.action, []
+    action = begun.action
+    facts: tuple[Fact, ...] = ()
     if give_up:
         fact = next_fact(services, action, Happening.GIVE_UP, detail=diagnosis.why)
-        event, action = fact
-        facts = [fact, *begun.work.purpose.companions(Happening.GIVE_UP, action, event)]
+        facts, action = with_companions(begun.work, fact), fact[1]
     item = recovery_item(services, action, f"{why}; {diagnosis.why}")
     await services.ledger.commit(
-        Change(actions=tuple(facts), queue=(item,), tenant=action.tenant, leases=begun.leases, release=begun.leases)
+        Change(actions=facts, queue=(item,), tenant=action.tenant, leases=begun.leases, release=begun.leases)
     )
     return own_word(in_doubt(action, f"{why}; {diagnosis.why}"), action, layer=RetryLayer.HUMAN)
 

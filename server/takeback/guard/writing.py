@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Final, TypeAlias
 
 from takeback.core.action import Action
@@ -15,7 +16,7 @@ from takeback.core.vocabulary import Origin, RetryLayer, RunStatus
 from takeback.core.wording import denied, in_progress, pending, refused
 from takeback.guard import approving
 from takeback.guard.answering import other_arguments, refuse, replay, run_stopped
-from takeback.guard.carrying import carry_out, crowded, free, limit_stop
+from takeback.guard.carrying import begin, free, limit_stop
 from takeback.guard.execution import before_image, claim, limits_of
 from takeback.guard.joining import join, wait_for_target
 from takeback.guard.judging import compare, judge_call
@@ -142,11 +143,8 @@ async def _go(services: Services, work: Work, standing: Standing, go: Go) -> Rep
     if _must_ask(work):
         action, approval = await approving.ask(services, work, standing, before, generation=go.generation, known=known)
         return own_word(pending(action, approval), action, layer=RetryLayer.HUMAN, pending=approval)
-    if await crowded(services, work, standing):
-        return None
-    with services.spending.claiming(work.marks):
-        begun = await claim(services, work, standing, before, generation=go.generation, known=known)
-    return await carry_out(services, begun)
+    claimed = partial(claim, services, work, standing, before, generation=go.generation, known=known)
+    return await begin(services, work, standing, claimed)
 
 
 def _must_ask(work: Work) -> bool:

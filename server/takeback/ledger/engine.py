@@ -68,7 +68,7 @@ def file_engine(url: URL) -> Engine:
     """Connections for writing to SQLite, unpooled. Belongs to one thread, which sets how durable a commit is."""
     arguments = {"timeout": BUSY_MS / 1000, "check_same_thread": False}
     engine = create_engine(url.set(drivername="sqlite"), poolclass=NullPool, connect_args=arguments)
-    _configure_sqlite(engine, "FULL", begin="BEGIN IMMEDIATE")
+    _configure_sqlite(engine, begin="BEGIN IMMEDIATE")
     return engine
 
 
@@ -77,10 +77,11 @@ def writing_engine(url: URL, *, durable: bool) -> AsyncEngine:
 
     A commit on a durable one returns after the disk was synced. On the other kind it survives the death of this
     process, and a loss of power may take the last ones; whatever a durable commit rests on is synced along with it.
+    On SQLite these are for migrations, and always durable: its batches go through `file_engine`.
     """
     if url.get_backend_name() == "sqlite":
         engine = _engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_MS / 1000})
-        _configure_sqlite(engine.sync_engine, "FULL" if durable else "NORMAL", begin="BEGIN IMMEDIATE")
+        _configure_sqlite(engine.sync_engine, begin="BEGIN IMMEDIATE")
         return engine
     settings = {"synchronous_commit": "on" if durable else "off"}
     return _engine(url, poolclass=NullPool, connect_args=_postgresql_arguments(settings))
@@ -91,7 +92,7 @@ def reading_engine(url: URL) -> AsyncEngine:
     pool: dict[str, Any] = {"pool_size": _READERS, "max_overflow": _READERS_OVERFLOW, "pool_timeout": _CONNECT_SECONDS}
     if url.get_backend_name() == "sqlite":
         engine = _engine(url, connect_args={"timeout": BUSY_MS / 1000}, **pool)
-        _configure_sqlite(engine.sync_engine, "FULL", begin="BEGIN")
+        _configure_sqlite(engine.sync_engine, begin="BEGIN")
         return engine
     return _engine(url, connect_args=_postgresql_arguments({}), pool_pre_ping=True, **pool)
 
@@ -112,7 +113,7 @@ def _postgresql_arguments(settings: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _configure_sqlite(engine: Engine, synchronous: str, *, begin: str) -> None:
+def _configure_sqlite(engine: Engine, *, begin: str) -> None:
     @event.listens_for(engine, "connect")
     def _settings(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself; _begin does
@@ -122,7 +123,7 @@ def _configure_sqlite(engine: Engine, synchronous: str, *, begin: str) -> None:
         if cursor.fetchone()[0] != "wal":
             raise LedgerFailure("the ledger's file system does not do write-ahead logging")
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute(f"PRAGMA synchronous={synchronous}")
+        cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
 
     @event.listens_for(engine, "begin")

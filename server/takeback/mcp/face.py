@@ -10,8 +10,6 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import SERVER_INFO_META_KEY
 
 from takeback.core.jsontext import JSON, dumps
-from takeback.core.phrases import quoted
-from takeback.core.redaction import is_redacted
 from takeback.core.run import Approval
 from takeback.core.vocabulary import RetryLayer
 from takeback.core.wording import refused, shown
@@ -178,9 +176,7 @@ def question(approval: Approval) -> str:
 
 def whole(value: JSON) -> str:
     """A value as the person must see it before they agree to it: all of it, or how much is missing."""
-    if value is None or is_redacted(value):
-        return shown(value)
-    text = quoted(value, LONGEST_VALUE)
+    text = shown(value, LONGEST_VALUE)
     left = len(value if isinstance(value, str) else dumps(value)) - LONGEST_VALUE
     return text if left <= 0 else f"{text} ({left} more characters are not shown)"
 

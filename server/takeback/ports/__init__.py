@@ -23,7 +23,11 @@ from takeback.ports.ledger import (
 )
 from takeback.ports.machine import Clock, Ids
 from takeback.ports.tools import (
+    HTTP,
+    VERSION,
     Answered,
+    Busy,
+    Changed,
     NotificationSink,
     NotSent,
     OutcomeUnknown,
@@ -34,12 +38,16 @@ from takeback.ports.tools import (
 )
 
 __all__ = [
+    "HTTP",
+    "VERSION",
     "AccessEntry",
     "AgentUseCases",
     "Answered",
     "Approach",
+    "Busy",
     "Caller",
     "Change",
+    "Changed",
     "Clock",
     "CodedCompensation",
     "Compensation",

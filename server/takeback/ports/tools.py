@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from takeback.core.jsontext import JSON
 
@@ -13,8 +13,34 @@ class ToolFailure(Exception):
     """Base of what can go wrong with a request to an upstream. The message is fit for an agent to read."""
 
 
+VERSION: Final = "io.takeback/version"
+"""In the `_meta` of a read's result: the version of what was read (a strong ETag, a revision), as a text."""
+
+HTTP: Final = "io.takeback/http"
+"""In the `_meta` of an HTTP tool's definition: `method`, `path`, `conditional` (whether the document says that the
+operation takes `If-Match`). In the `_meta` of its results: `status`, and `location` where the answer has one."""
+
+
 class NotSent(ToolFailure):
     """Provably nothing reached the upstream: it is not running, or the connection could not be made."""
+
+
+class Busy(NotSent):
+    """The upstream turned the request away before doing anything (HTTP 429 or 425, or 503 to a read).
+
+    `retry_after` is in seconds, where the upstream said when to come again.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Changed(ToolFailure):
+    """The condition that the request carried does not hold (HTTP 412): somebody changed the target since it was read.
+
+    A definite answer: the request was not executed.
+    """
 
 
 class Answered(ToolFailure):
@@ -26,14 +52,15 @@ class Answered(ToolFailure):
 
 
 class OutcomeUnknown(ToolFailure):
-    """The first byte was sent and no usable reply came: time-out, lost connection, malformed reply.
+    """The first byte was sent and no usable reply came: time-out, lost connection, malformed reply, HTTP 5xx.
 
-    `kind` is `timeout`, `lost` or `malformed`.
+    `kind` is `timeout`, `lost`, `malformed` or `error`. `over` says that the upstream itself has finished with the
+    request (it answered 500, say): what it did not do by now it will not do later.
     """
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: str, message: str, *, over: bool = False) -> None:
         super().__init__(message)
-        self.kind = kind
+        self.kind, self.over = kind, over
 
 
 ProgressSink = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -105,7 +132,7 @@ class ToolClient(Protocol):
         outcome is unknown. `headers` travel with the request where the transport has headers.
 
         Raises:
-            NotSent, Answered, OutcomeUnknown: as their names say.
+            NotSent, Answered, Changed, OutcomeUnknown: as their names say.
         """
 
     def on_notification(self, sink: NotificationSink) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import sys
 import tomllib
@@ -13,6 +14,7 @@ import pytest
 
 from takeback.core.policy.draft import draft, looks_like_a_read
 from takeback.core.policy.load import load
+from takeback.core.policy.source import command_table
 from tests.mcp.conftest import LEAN, World
 from tests.mcp.raw import started
 
@@ -57,14 +59,14 @@ def test_a_read_that_is_declared_named_and_described_as_one_is_drafted_as_one(na
 )
 def test_whatever_might_write_is_not_drafted_as_a_read(given: dict[str, Any]) -> None:
     assert not looks_like_a_read(given)
-    policy = load(draft("server", ["cmd"], [given, tool("get_ticket")]), env={"STATE": "/state"})
+    policy = load(draft("server", command_table(["cmd"]), [given, tool("get_ticket")]), env={"STATE": "/state"})
     assert [numbered.rule.tool for numbered in policy.rules] == ["server.get_ticket"]
     assert policy.file.defaults.unknown_tools == "ask"
 
 
 @pytest.mark.parametrize("words", [["x", 'a "b"', "${HOME}", "\\", "é\n", ""], ["x", "$${A}", "'''"]])
 def test_the_command_stands_in_a_draft_as_it_was_given(words: list[str]) -> None:
-    upstream = load(draft("server", words, []), env={"STATE": "/state"}).file.upstream["server"]
+    upstream = load(draft("server", command_table(words), []), env={"STATE": "/state"}).file.upstream["server"]
     assert [upstream.command, *upstream.args] == words
 
 
@@ -111,5 +113,19 @@ async def test_wrap_drafts_once_says_where_and_guards_only_that_command(tmp_path
     assert f"takeback: policy {path}" in client.stderr.decode()
     assert path.read_text().endswith("# looked over\n")
 
-    done = takeback("wrap", "--name", "mine", "--", "other-server", "--x", env=env)
-    done.refused(2, "Not started", str(path), "`other-server --x`", "another --name")
+    done = takeback("wrap", "--policy", path, "--", "other-server", "--x", env=env)
+    done.refused(2, "Not started", str(path), "`other-server --x`", "another --policy")
+
+
+async def test_another_server_under_the_same_name_gets_a_policy_of_its_own(tmp_path: Path) -> None:
+    env = {"TAKEBACK_STATE": str(tmp_path)}
+    words = [(sys.executable, "-S", str(TINY), "--tools", json.dumps([{"name": name}])) for name in ("one", "two")]
+    said = []
+    for command_line in (*words, *words):
+        async with started(*command("wrap", "--name", "mine", "--", *command_line), env=env) as client:
+            listed = (await client.send("tools/list"))["result"]["tools"]
+        said.append((listed[0]["name"], client.stderr.decode().partition("policies/")[2].splitlines()[0]))
+    assert said[0] == said[2] == ("one", "mine.toml")
+    assert said[1] == said[3]
+    assert re.fullmatch(r"mine-[0-9a-f]{8}\.toml", said[1][1])
+    assert {path.name for path in (tmp_path / "policies").iterdir()} == {"mine.toml", said[1][1]}

@@ -11,8 +11,9 @@ from typing import Final
 
 from takeback.bootstrap import StartFailure, client_of, reason
 from takeback.cli.output import Exit, fail
+from takeback.cli.wrapped import shown
 from takeback.core.policy.draft import draft
-from takeback.core.policy.schema import Upstream
+from takeback.core.policy.source import Table, upstream_of
 from takeback.ports import ToolFailure
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
@@ -28,21 +29,22 @@ def check_name(name: str) -> None:
         )
 
 
-async def draft_for(path: Path, name: str, command: list[str]) -> int:
+async def draft_for(path: Path, name: str, table: Table) -> int:
     """Ask the server for its tools, write a cautious policy to `path` (mode 0600), and return the number of tools.
 
     Raises:
         StartFailure: the server does not start, or the file cannot be written.
     """
-    client = client_of(name, Upstream(command=command[0], args=tuple(command[1:])))
+    upstream = upstream_of(table, os.environ)
+    client = client_of(name, upstream)
     try:
         await client.start()
         tools = [dict(definition.raw) for definition in await client.tools()]
     except ToolFailure as error:
-        raise StartFailure(f"{name} ({command[0]}) did not start: {reason(name, error)}") from None
+        raise StartFailure(f"{name} ({shown(upstream)}) did not start: {reason(name, error)}") from None
     finally:
         await client.close()
-    await asyncio.to_thread(_keep, path, draft(name, command, tools))
+    await asyncio.to_thread(_keep, path, draft(name, table, tools))
     return len(tools)
 
 

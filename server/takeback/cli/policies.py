@@ -15,6 +15,7 @@ from takeback.cli.output import Exit, emit, fail, say, table
 from takeback.core.policy.guarantees import guarantees
 from takeback.core.policy.load import Policy
 from takeback.core.policy.schema import Call, Rule
+from takeback.core.policy.source import command_table
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,7 +34,7 @@ def init(
     if path.exists() or path.is_symlink():
         fail(f"{path} exists and is left alone; move it away or choose another --policy.", Exit.REFUSED)
     try:
-        count = asyncio.run(draft_for(path, name, command))
+        count = asyncio.run(draft_for(path, name, command_table(command)))
     except StartFailure as error:
         fail(f"Nothing written to {path}: {error}", Exit.NOT_STARTED)
     say(f"Wrote {path} for {count} tools of {name}. Look it over, then run `takeback check` and `takeback serve`.")

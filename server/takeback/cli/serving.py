@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shlex
 import signal
 import socket
 import sys
@@ -15,11 +14,13 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from takeback.bootstrap import Guard, StartFailure, running, state_folder
+from takeback.bootstrap import Guard, StartFailure, running
 from takeback.cli.context import BEFORE_A_COMMAND, DEFAULT_POLICY, PolicyPath, policy_at, user_name
 from takeback.cli.drafting import check_name, draft_for
 from takeback.cli.output import Exit, err, fail, plain
+from takeback.cli.wrapped import Remote, Transport, is_guarded, own_policy, refuse_another, table_of
 from takeback.core.policy.load import Policy
+from takeback.core.policy.source import Table, upstream_of
 from takeback.guard.catalog import CatalogError
 from takeback.mcp.serving import make_server, serve_http, serve_stdio
 from takeback.ports import LedgerFailure
@@ -52,41 +53,41 @@ def serve(
 
 
 def wrap(
-    command: Annotated[list[str], typer.Argument(help="The MCP server to wrap, after --.")],
+    command: Annotated[list[str] | None, typer.Argument(help="The MCP server to wrap, after --.")] = None,
     policy: Annotated[
         Path | None, typer.Option("--policy", "-p", help="A policy; drafted and kept if left out.")
     ] = None,
     name: Annotated[str, typer.Option(help="The upstream's name.")] = "wrapped",
+    url: Annotated[str | None, typer.Option(help="The address of a remote MCP server, instead of a command.")] = None,
+    url_from: Annotated[
+        str | None, typer.Option("--url-from", metavar="VARIABLE", help="As --url, for an address with a secret in it.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("--header", metavar="NAME=VARIABLE", help="A header, and what holds its value.")
+    ] = None,
+    transport: Annotated[Transport, typer.Option(help="How the remote server is spoken to.")] = Transport.HTTP,
     http: Http = None,
 ) -> None:
     """Guard one MCP server (`takeback wrap -- uvx mcp-server-git`). Without a policy, a cautious one is drafted."""
     check_name(name)
-    path = policy or state_folder(os.environ) / "policies" / f"{name}.toml"
+    table = table_of(command or [], Remote(url, url_from, header or [], transport))
+    path = policy or own_policy(name, table)
     if policy is None and not path.exists():
-        _draft(path, name, command)
-    loaded = policy_at(path)
-    if not _guards(loaded, command):
-        fail(
-            f"Not started: {path} guards another command than `{shlex.join(command)}`. Nothing was changed. "
-            "Choose another --name, or move the file away to have a new one drafted.",
-            Exit.USAGE,
-        )
+        _draft(path, name, table)
+    loaded, upstream = policy_at(path), upstream_of(table, os.environ)
+    if not is_guarded(loaded, upstream):
+        refuse_another(path, upstream)
     if policy is None:
         _tell(f"takeback: policy {path}")
     _run(loaded, http, None, None)
 
 
-def _draft(path: Path, name: str, command: list[str]) -> None:
+def _draft(path: Path, name: str, table: Table) -> None:
     try:
-        asyncio.run(draft_for(path, name, command))
+        asyncio.run(draft_for(path, name, table))
     except StartFailure as error:
         fail(f"Not started, and no policy was drafted: {error}", Exit.NOT_STARTED)
     _tell(f"takeback: drafted a cautious policy for {name}; look it over: {path}")
-
-
-def _guards(policy: Policy, command: list[str]) -> bool:
-    """Whether one of the policy's upstreams is this command: another one would be guarded in its place, unnoticed."""
-    return any([upstream.command, *upstream.args] == command for upstream in policy.file.upstream.values())
 
 
 def _run(policy: Policy, http: int | None, tenant: str | None, user: str | None) -> None:

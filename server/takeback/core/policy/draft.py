@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from takeback.core.jsontext import dumps
+from takeback.core.policy.source import Table
 
 _READS: Final = re.compile(
     r"^(get|list|search|find|read|fetch|show|describe|query|lookup|count|status|view|open_nodes|directory_tree|diff)"
@@ -34,16 +35,14 @@ _HEAD: Final = """\
 unknown_tools = "ask"
 
 [upstream.{name}]
-command = {command}
-args = {args}
 """
 
 
-def draft(name: str, command: Sequence[str], tools: Sequence[Mapping[str, Any]]) -> str:
+def draft(name: str, table: Table, tools: Sequence[Mapping[str, Any]]) -> str:
     """The policy as TOML."""
     reads = [tool for tool in tools if looks_like_a_read(tool)]
     others = [tool for tool in tools if tool not in reads]
-    text = _HEAD.format(name=name, command=_string(command[0]), args="[" + ", ".join(map(_string, command[1:])) + "]")
+    text = _HEAD.format(name=name) + "".join(f"{key} = {_toml(value)}\n" for key, value in table.items())
     for tool in reads:
         text += f'\n[[rule]]\ntool = "{name}.{tool["name"]}"\nclass = "read_only"\n'
     if others:
@@ -72,6 +71,10 @@ def _comment(text: object) -> str:
     return "".join(c for c in " ".join(str(text or "").split())[:80] if c.isprintable())
 
 
-def _string(text: str) -> str:
-    """A TOML basic string: JSON's escapes are TOML's, too; `$` is doubled so that nothing is substituted."""
-    return dumps(text.replace("${", "$${")).decode()
+def _toml(value: str | Sequence[str] | Mapping[str, str]) -> str:
+    """A value as TOML: JSON's strings are TOML's basic strings, too."""
+    if isinstance(value, str):
+        return dumps(value).decode()
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + " }"
+    return "[" + ", ".join(map(_toml, value)) + "]"

@@ -82,7 +82,8 @@ class MemoryTools:
     """An upstream of plain functions. `faults` maps a tool to what its next calls do instead of answering.
 
     A fault is an exception, raised before the function runs, or `("after", exception)`, raised when it has run: the
-    lost reply. `calls` holds (tool, arguments) as they came; `gate`, where set, is awaited before each function runs.
+    lost reply. `calls` holds (tool, arguments) as they came, `headers` what travelled along; `gate`, where set, is
+    awaited before each function runs.
     """
 
     name: str
@@ -91,6 +92,7 @@ class MemoryTools:
     faults: dict[str, list[ToolFailure | tuple[str, ToolFailure]]] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     params: list[Mapping[str, Any]] = field(default_factory=list)
+    headers: list[Mapping[str, str]] = field(default_factory=list)
     gate: Callable[[str], Any] | None = None
     capabilities: Mapping[str, Any] = field(default_factory=lambda: {"tools": {}})
     instructions: str | None = None
@@ -130,6 +132,7 @@ class MemoryTools:
             raise fault
         self.calls.append((name, arguments))
         self.params.append(params)
+        self.headers.append(dict(headers or {}))
         result = self._run(name, arguments)
         if fault is not None:
             raise fault[1]

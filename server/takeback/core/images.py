@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -27,12 +27,21 @@ class Presence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One target as it was read. `value` is null unless present; `problem` says why it could not be read."""
+    """One target as it was read. `value` is null unless present; `problem` says why it could not be read.
+
+    `version` is the upstream's own name for this state (an ETag), where it gave one.
+    """
 
     name: str
     presence: Presence
     value: JSON = None
     problem: str | None = None
+    version: str | None = None
+
+    def document(self) -> list[JSON]:
+        """For the ledger; a version is kept only where there is one."""
+        kept: list[JSON] = [self.name, self.presence.value, self.value, self.problem]
+        return kept if self.version is None else [*kept, self.version]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +67,12 @@ class Image:
 
     def document(self) -> JSON:
         """The image as JSON, for storage."""
-        return [[part.name, part.presence.value, part.value, part.problem] for part in self.parts]
+        return [part.document() for part in self.parts]
 
     @classmethod
     def from_document(cls, document: JSON) -> Image:
         """The reverse of `document`."""
-        return cls(tuple(Part(name, Presence(kind), value, problem) for name, kind, value, problem in document))
+        return cls(tuple(Part(name, Presence(kind), *rest) for name, kind, *rest in document))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +157,7 @@ def without(image: Image, ignore: Iterable[str]) -> Image:
         prefix = f"{part.name}." if several else ""
         return {n: v for n, v in part.value.items() if n not in left_out and prefix + n not in left_out}
 
-    return Image(tuple(Part(part.name, part.presence, kept(part), part.problem) for part in image.parts))
+    return Image(tuple(replace(part, value=kept(part)) for part in image.parts))
 
 
 def equal_images(one: Image, other: Image, *, ignore: Iterable[str] = ()) -> bool:

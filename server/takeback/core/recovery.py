@@ -82,6 +82,12 @@ def _set(evidence: Evidence) -> Diagnosis:
 def _landing(evidence: Evidence) -> datetime | None:
     """When the call has either landed (and can be read) or never will."""
     sent = evidence.action.sent_at
-    if evidence.lands_within is None or sent is None:
+    lands_within = timedelta(0) if is_over(evidence.action) else evidence.lands_within
+    if lands_within is None or sent is None:
         return None
-    return sent + evidence.lands_within + evidence.read_lag
+    return sent + lands_within + evidence.read_lag
+
+
+def is_over(action: Action) -> bool:
+    """Whether the upstream itself has finished with the attempt: it answered an error that tells nothing of effects."""
+    return bool((action.error or {}).get("over"))

@@ -10,11 +10,19 @@ from takeback.core.expressions import Expression, ExpressionError
 from takeback.core.images import Part, Presence
 from takeback.core.jsontext import JSON, MalformedJSON, loads
 
+VERSION: Final = "io.takeback/version"
+"""In the `_meta` of a read's result: the version of what was read (a strong ETag, a revision), as a text."""
+
+HTTP: Final = "io.takeback/http"
+"""In the `_meta` of an HTTP tool's definition: `method`, `path`, `conditional` (whether the document says that the
+operation takes `If-Match`). In the `_meta` of its results: `status`, and `location` where the answer has one."""
+
 _ABSENT: Final = re.compile(
     r"\b(not found|no such|does ?n[o']t exist|doesn't exist|unknown (?:id|key|record|entity|ticket)"
     r"|enoent|404|is gone|410)\b",
     re.IGNORECASE,
 )
+_LONGEST_VERSION: Final = 1024
 _FORBIDDEN: Final = re.compile(
     r"\b(unauthori[sz]ed|unauthenticated|forbidden|permission|access denied|not allowed|denied|401|403|credential)",
     re.IGNORECASE,
@@ -45,6 +53,21 @@ def text_of(result: Mapping[str, Any]) -> str:
 def is_error(result: Mapping[str, Any]) -> bool:
     """Whether the tool itself says that it failed."""
     return result.get("isError") is True
+
+
+def version_of(result: Mapping[str, Any]) -> str | None:
+    """The version of what a read answered with, where its connector or its server names one."""
+    meta = result.get("_meta")
+    found = meta.get(VERSION) if isinstance(meta, Mapping) else None
+    return found if isinstance(found, str) and 0 < len(found) <= _LONGEST_VERSION and found.isprintable() else None
+
+
+def http_status(result: Mapping[str, Any]) -> int | None:
+    """The HTTP status that a result came with, where it came over HTTP from an API."""
+    meta = result.get("_meta")
+    found = meta.get(HTTP) if isinstance(meta, Mapping) else None
+    status = found.get("status") if isinstance(found, Mapping) else None
+    return status if isinstance(status, int) else None
 
 
 def means_absent(text: str) -> bool:
@@ -79,7 +102,8 @@ def read_part(
         value = data if select is None else select.value(seen)
     except ExpressionError as failure:
         return Part(name, Presence.UNREADABLE, None, str(failure))
-    return Part(name, Presence.ABSENT if value is None else Presence.PRESENT, value)
+    version = version_of(result) if result is not None and value is not None else None
+    return Part(name, Presence.ABSENT if value is None else Presence.PRESENT, value, version=version)
 
 
 def _parsed(text: str) -> JSON:

@@ -121,6 +121,14 @@ def in_doubt(action: Action, why: str) -> str:
     )
 
 
+def no_effect(action: Action, why: str) -> str:
+    """Every attempt failed in doubt, and looking shows that none of them did anything."""
+    return (
+        f"Not executed: every attempt on {targets_of(action.targets)} failed ({why}), and reading back shows that "
+        f"nothing was changed. Try again later or tell the user. [takeback {action.id}]"
+    )
+
+
 def in_progress(action: Action, seconds: int) -> str:
     """When an equal call is still under way."""
     return (
@@ -160,6 +168,15 @@ def changed_meanwhile(action: Action, differing: Sequence[Difference]) -> str:
         f"Not executed: this was done as {action.id}, and then changed meanwhile by others "
         f"({changes(differing)}). To overwrite their change on purpose, call takeback_repeat with a reason; "
         "otherwise leave it and tell the user."
+    )
+
+
+def overtaken(action: Action, state: JSON) -> str:
+    """A conditional write that found its target changed: nothing was written, and the agent decides anew."""
+    now = f" It is now: {quoted(state, _LONGEST_STATE)}." if state is not None else ""
+    return (
+        f"Not executed: {targets_of(action.targets)} was changed by somebody else between reading and writing. "
+        f"Nothing was written.{now} If the change is still wanted, call again. [takeback {action.id}]"
     )
 
 

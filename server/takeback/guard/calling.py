@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -18,12 +18,13 @@ from takeback.core.vocabulary import Origin, RetryLayer, Risk
 from takeback.core.wording import loop_stopped, refused
 from takeback.guard.catalog import Entry
 from takeback.guard.purposes import AgentCall
-from takeback.guard.reading import needs_result, readings
+from takeback.guard.readings import needs_result, readings
 from takeback.guard.replies import Reply, own_word
+from takeback.guard.retrying import patiently
 from takeback.guard.sending import forwarded_meta
 from takeback.guard.services import Services, Work
 from takeback.guard.writing import write
-from takeback.ports import AccessEntry, Answered, Caller, NotSent, OutcomeUnknown, ProgressSink
+from takeback.ports import AccessEntry, Answered, Busy, Caller, ProgressSink, ToolFailure
 
 CLIENT_KEY: Final = "io.takeback/idempotencyKey"
 _LONGEST_KEY: Final = 255
@@ -89,14 +90,17 @@ async def forward(services: Services, request: CallRequest, entry: Entry, decisi
     params: dict[str, Any] = {"name": entry.definition.name, "arguments": request.arguments}
     if meta := forwarded_meta(request.meta):
         params["_meta"] = meta
-    try:
-        result = await entry.client.request(
+
+    async def ask() -> dict[str, Any]:
+        return await entry.client.request(
             "tools/call", params, timeout=decision.timeout.total_seconds(), progress=request.progress
         )
-        reply = Reply(result=result)
+
+    try:
+        reply = Reply(result=await _answered(services, decision, ask))
     except Answered as failure:
         reply = Reply(answered=failure)
-    except (NotSent, OutcomeUnknown) as failure:
+    except ToolFailure as failure:
         text = f"{entry.client.name} gave no answer ({failure}). It is a read: nothing was changed; try it again."
         reply = own_word(text, layer=RetryLayer.TOOL)
     if watched:
@@ -104,6 +108,17 @@ async def forward(services: Services, request: CallRequest, entry: Entry, decisi
         services.watch.saw(request.caller.run, mark, outcome)
     await _log(services, request, entry, decision, ok=reply.answered is None)
     return reply
+
+
+async def _answered(
+    services: Services, decision: Decision, ask: Callable[[], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    """The answer to a read. An upstream that is busy is asked again when it says, within the call's own time."""
+    try:
+        return await ask()
+    except Busy:
+        deadline = services.clock.now() + decision.timeout
+        return await patiently(services, decision.retry, deadline, ask, again=(Busy,))
 
 
 def _print(value: JSON) -> str:

@@ -14,7 +14,7 @@ import jsonschema_rs
 
 from takeback.core.jsontext import JSON
 from takeback.core.phrases import one_line
-from takeback.ports import ToolClient, ToolDefinition, ToolFailure
+from takeback.ports import HTTP, ToolClient, ToolDefinition, ToolFailure
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _MOST_PROBLEMS: Final = 8
@@ -37,6 +37,13 @@ class Entry:
     def policy_name(self) -> str:
         """As policies name it: `upstream.tool`."""
         return f"{self.client.name}.{self.definition.name}"
+
+    @cached_property
+    def conditional(self) -> bool:
+        """Whether the API's own document says that the operation takes `If-Match`."""
+        meta = self.definition.raw.get("_meta")
+        http = meta.get(HTTP) if isinstance(meta, Mapping) else None
+        return isinstance(http, Mapping) and http.get("conditional") is True
 
     @cached_property
     def required(self) -> frozenset[str]:

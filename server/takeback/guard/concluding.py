@@ -12,24 +12,29 @@ from takeback.core.images import Image, differences
 from takeback.core.jsontext import JSON
 from takeback.core.policy.decide import resolve_late, target_variables
 from takeback.core.redaction import hidden
-from takeback.core.results import is_error, record, text_of
+from takeback.core.results import text_of
 from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Origin, RetryLayer, Verified
-from takeback.core.wording import announcement, mismatch, shown
+from takeback.core.wording import announcement, mismatch, overtaken, shown
 from takeback.guard.execution import Begun, labelled
 from takeback.guard.probing import seen
 from takeback.guard.purposes import differing
-from takeback.guard.reading import readings, take_image
+from takeback.guard.reading import take_image
+from takeback.guard.readings import readings
 from takeback.guard.recording import Fact, blob, next_fact, with_companions
 from takeback.guard.replies import Reply, own_result, own_word
+from takeback.guard.retrying import asked_to_wait
 from takeback.guard.sending import Sent
 from takeback.guard.services import Services, Work
-from takeback.ports import Change
+from takeback.ports import Busy, Change
 
 CONTRADICTED: Final = "The tool reported an error, but reading back shows that it took effect: do not call again."
 REBUILT: Final = "The tool's own answer was lost; reading back shows that it took effect."
+
+LONGEST_JOB: Final = 1000
+"""Characters of what a job came to that the model is shown beside the tool's own answer."""
 
 PATIENCE: Final = 3
 """How often a target is read again while its upstream's `read_lag` lasts."""
@@ -39,23 +44,22 @@ async def conclude(services: Services, begun: Begun, sent: Sent) -> Reply:
     """After-image, verification, the second durable commit, and the answer, for a call that had a definite end."""
     if sent.not_sent is not None:
         return await _never_sent(services, begun, sent)
+    if sent.changed is not None:
+        return await _changed_meanwhile(services, begun, sent)
     begun, data = _with_result(begun, sent)
-    after = await after_image(
-        services, begun, data, expect_change=sent.result is not None and not is_error(sent.result)
-    )
+    after = await after_image(services, begun, data, expect_change=not sent.failed)
     verification = begun.work.purpose.check(begun.work, begun.arguments, begun.before, after, data)
-    if sent.answered is not None or (sent.result is not None and is_error(sent.result)):
+    if sent.failed:
         return await _tool_failed(services, begun, sent, after, verification)
     if begun.work.origin is not Origin.UNDO:
         verification = await seen(services, begun.work, begun.before, verification)
-    return await succeeded(services, begun, sent.result, after, verification, attempts=sent.attempts)
+    return await succeeded(services, begun, sent, after, verification, attempts=sent.attempts)
 
 
 def _with_result(begun: Begun, sent: Sent) -> tuple[Begun, JSON]:
     """Targets and reads that only the result names are known now."""
-    data = record(sent.result) if sent.result is not None else None
-    work = begun.work
-    if not work.decision.late_targets or sent.result is None or is_error(sent.result):
+    data, work = sent.data, begun.work
+    if not work.decision.late_targets or sent.result is None or sent.failed:
         return begun, data
     variables = {**work.variables, "result": data}
     try:
@@ -75,7 +79,7 @@ async def after_image(services: Services, begun: Begun, data: JSON, *, expect_ch
     if not work.readings:
         return None
     variables = {**work.variables, "result": data}
-    image = await take_image(services.catalog, work.readings, variables)
+    image = await take_image(services, work.readings, variables)
     lag = read_lag(services, work)
     for _ in range(PATIENCE):
         if not lag or not expect_change:
@@ -83,7 +87,7 @@ async def after_image(services: Services, begun: Begun, data: JSON, *, expect_ch
         if work.purpose.check(work, begun.arguments, begun.before, image, data).verified is not Verified.MISMATCH:
             break
         await services.clock.sleep(lag / PATIENCE)
-        image = await take_image(services.catalog, work.readings, variables)
+        image = await take_image(services, work.readings, variables)
     return image
 
 
@@ -97,16 +101,42 @@ def read_lag(services: Services, work: Work) -> float:
 
 async def _never_sent(services: Services, begun: Begun, sent: Sent) -> Reply:
     why = services.stored_why(sent.not_sent, begun.work)
+    wait = asked_to_wait(sent.not_sent)
     error = {"layer": RetryLayer.TOOL.value, "message": why}
     fact = next_fact(
         services, begun.action, Happening.FAIL, detail="nothing was sent", error=error, settled_at=services.clock.now()
     )
-    await _end(services, begun, fact, {})
+    await end(services, begun, fact, {})
+    nothing, again = ("done", f"after {wait:g} s") if wait else ("sent", "later")
+    could_not = "turned the call away" if isinstance(sent.not_sent, Busy) else "could not be reached"
     text = (
-        f"Not executed: {begun.work.entry.client.name} could not be reached ({why}), {sent.attempts} attempts. "
-        f"Nothing was sent or changed. Try again later or tell the user. [takeback {begun.action.id}]"
+        f"Not executed: {begun.work.entry.client.name} {could_not} ({why}), {sent.attempts} attempts. "
+        f"Nothing was {nothing} or changed. Try again {again} or tell the user. "
+        f"[takeback {begun.action.id}]"
     )
     return own_word(text, fact[1], layer=RetryLayer.TOOL)
+
+
+async def _changed_meanwhile(services: Services, begun: Begun, sent: Sent) -> Reply:
+    """The condition that travelled along did not hold, so nothing was written: somebody else changed the target.
+
+    That is no failure of the tool: whoever asked decides anew, on what is there now.
+    """
+    work = begun.work
+    now = await take_image(services, work.readings, work.variables) if work.readings else None
+    stored = services.stored_image(now, work.redact) if now is not None and now.readable else None
+    why = services.stored_why(sent.changed, work)
+    fact = next_fact(
+        services,
+        begun.action,
+        Happening.FAIL,
+        detail="the target was changed meanwhile; nothing was written",
+        error={"layer": RetryLayer.MODEL.value, "message": why, "changed": True},
+        attempts=begun.action.attempts + sent.attempts,
+        settled_at=services.clock.now(),
+    )
+    await end(services, begun, fact, {})
+    return own_word(overtaken(fact[1], stored.variable() if stored else None), fact[1], layer=RetryLayer.MODEL)
 
 
 async def _tool_failed(
@@ -122,10 +152,8 @@ async def _tool_failed(
         and bool(differences(before, after, ignore=begun.work.ignore))
     )
     if touched and verification.verified is Verified.YES:
-        return await succeeded(
-            services, begun, sent.result, after, verification, attempts=sent.attempts, remark=CONTRADICTED
-        )
-    text = str(sent.answered) if sent.answered is not None else text_of(sent.result or {})
+        return await succeeded(services, begun, sent, after, verification, attempts=sent.attempts, remark=CONTRADICTED)
+    text = str(sent.answered) if sent.answered is not None else text_of(sent.job or sent.result or {})
     changes: dict[str, Any] = {
         "error": {"layer": RetryLayer.MODEL.value, "message": services.stored_text(text, begun.work)},
         "settled_at": services.clock.now(),
@@ -138,7 +166,7 @@ async def _tool_failed(
     stored = services.stored_image(after, begun.work.redact) if after is not None else None
     images = _outcome_images(services, begun, stored, None, changes)
     fact = next_fact(services, begun.action, Happening.FAIL, detail="the tool reported an error", **changes)
-    await _end(services, begun, fact, images)
+    await end(services, begun, fact, images)
     if sent.answered is not None and not touched:
         return Reply(answered=sent.answered, action=fact[1])
     line = f"[takeback {fact[1].id}] The tool reported an error" + (
@@ -148,13 +176,15 @@ async def _tool_failed(
     )
     if sent.answered is not None:
         return own_word(f"{line} It said: {shown(text)}.", fact[1], layer=RetryLayer.HUMAN)
+    if sent.job is not None:
+        return own_word(f"{line} The job said: {shown(text)}.", fact[1], layer=RetryLayer.MODEL)
     return own_result(sent.result or {}, fact[1], line=line if services.policy.file.defaults.announce else None)
 
 
 async def succeeded(
     services: Services,
     begun: Begun,
-    result: Mapping[str, Any] | None,
+    sent: Sent,
     after: Image | None,
     verification: Verification,
     *,
@@ -163,7 +193,7 @@ async def succeeded(
     detail: str = "",
 ) -> Reply:
     """The effect is there, or reported: record what was read, the way back and the forecast; then answer."""
-    work, data = begun.work, record(result) if result is not None else None
+    work, result, data = begun.work, sent.result, sent.data
     wrong = verification.verified is Verified.MISMATCH
     stored_before = services.stored_image(begun.before, work.redact) if begun.before is not None else None
     stored_after = services.stored_image(after, work.redact) if after is not None else None
@@ -173,6 +203,7 @@ async def succeeded(
         "verified": verification.verified,
         "mismatch": services.redacted(verification.as_json(), work.redact) if wrong else None,
         "in_force": True,
+        "error": None,
         "settled_at": services.clock.now(),
         **work.purpose.conclusions(
             held, stored_before, stored_after, verification, services.redacted(data, work.redact)
@@ -187,8 +218,10 @@ async def succeeded(
     fact = next_fact(
         services, begun.action, happening, detail=detail or ("read back" if after else "not read back"), **changes
     )
-    await _end(services, begun, fact, images)
+    await end(services, begun, fact, images)
     services.watch.progress(work.caller.run)
+    if sent.job is not None:
+        remark = f"{remark} The job is done: {shown(services.redacted(data, work.redact), LONGEST_JOB)}.".lstrip()
     return _answer(services, fact[1], result, changed, remark)
 
 
@@ -236,7 +269,7 @@ def _outcome_images(
     return images
 
 
-async def _end(services: Services, begun: Begun, fact: Fact, images: Mapping[str, bytes]) -> None:
+async def end(services: Services, begun: Begun, fact: Fact, images: Mapping[str, bytes]) -> None:
     """The second durable commit: the outcome stands, the recovery queue is rid of it, and the leases go back."""
     await services.ledger.commit(
         Change(

@@ -11,13 +11,16 @@ from datetime import datetime
 from typing import Any
 
 from takeback.core.action import Action
+from takeback.core.conditions import IF_MATCH, UNCONDITIONED, Conditions, conditions
 from takeback.core.expressions import ExpressionError
 from takeback.core.images import Image, Part, Presence
 from takeback.core.jsontext import JSON
 from takeback.core.limits import counters_for
+from takeback.core.policy.schema import Condition
 from takeback.core.run import Approval, RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.vocabulary import Origin
+from takeback.guard.following import followed
 from takeback.guard.purposes import declared_fields, image_variables
 from takeback.guard.reading import take_image
 from takeback.guard.recording import blob, first, next_fact, with_companions
@@ -51,7 +54,7 @@ async def before_image(services: Services, work: Work) -> Image | None:
     """
     if work.decision.late_targets:
         return Image(tuple(Part(spec.name, Presence.ABSENT) for spec in work.decision.late_targets))
-    return await take_image(services.catalog, work.readings, work.variables) if work.readings else None
+    return await take_image(services, work.readings, work.variables) if work.readings else None
 
 
 async def claim(
@@ -149,5 +152,26 @@ def labelled(work: Work, **images: Image | None) -> tuple[Any, ...]:
 
 async def run(services: Services, begun: Begun, *, doubt: OutcomeUnknown | None = None) -> Sent:
     """Send it. `doubt`: an earlier attempt may still have taken effect."""
-    key = begun.key or begun.action.key
-    return await send(services, begun.work, begun.arguments, key=key, deadline=begun.deadline, doubt=doubt)
+    sent = await send(
+        services,
+        begun.work,
+        begun.arguments,
+        key=begun.key or begun.action.key,
+        deadline=begun.deadline,
+        conditions=conditions_of(services, begun.work, begun.before),
+        doubt=doubt,
+    )
+    return await followed(services, begun.work, sent)
+
+
+def conditions_of(services: Services, work: Work, before: Image | None) -> Conditions:
+    """What makes this write conditional on what was read: as its rule says, or as an API's own document does."""
+    rule = work.decision.rule
+    if rule is None or rule.condition == "none":
+        return UNCONDITIONED
+    condition = rule.condition
+    if condition is None:
+        upstream = services.policy.file.upstream.get(work.entry.client.name)
+        over_http = upstream is not None and upstream.command is None and upstream.url is None
+        condition = Condition(header=IF_MATCH) if over_http and work.entry.conditional else None
+    return conditions(condition, before, {**work.variables, **image_variables(before=before)})

@@ -66,7 +66,7 @@ async def compare(services: Services, work: Work, action: Action) -> Verdict:
 
 async def current_image(services: Services, work: Work) -> Image:
     """The targets as they are now, as they would be stored."""
-    image = await take_image(services.catalog, work.readings, work.variables)
+    image = await take_image(services, work.readings, work.variables)
     return services.stored_image(image, work.redact)
 
 

@@ -7,7 +7,7 @@ from takeback.core.images import Image
 from takeback.core.results import is_error, record
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Origin, Verified
-from takeback.guard.reading import READ_TIMEOUT
+from takeback.guard.reading import ask
 from takeback.guard.services import Services, Work
 from takeback.ports import ToolFailure
 
@@ -23,8 +23,7 @@ async def probe(services: Services, work: Work, before: Image | None) -> bool | 
         return None
     variables = {**work.variables, **({"before": before.variable()} if before is not None else {})}
     try:
-        params = {"name": entry.definition.name, "arguments": search.args.value(variables)}
-        result = await entry.client.request("tools/call", params, timeout=READ_TIMEOUT)
+        result = await ask(services, entry, search.args.value(variables))
         return None if is_error(result) else search.found.truth({**variables, "result": record(result)})
     except (ToolFailure, ExpressionError):
         return None

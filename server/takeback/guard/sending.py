@@ -1,4 +1,4 @@
-"""Sending a call upstream: the key travels along, what is transient is tried again, and the answer is one of four."""
+"""Sending a call upstream: the key travels along, what is transient is tried again, and the answer is one of five."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt, wait_exponential
-
 from takeback.core.canonical import NotCanonical, canonical
+from takeback.core.conditions import UNCONDITIONED, Conditions, did_not_hold
 from takeback.core.jsontext import JSON
-from takeback.core.policy.schema import Idempotency, Retry
-from takeback.core.results import is_error
+from takeback.core.policy.schema import Condition, Idempotency, Retry
+from takeback.core.results import is_error, record, text_of
+from takeback.guard.retrying import patiently
 from takeback.guard.services import Services, Work
-from takeback.ports import Answered, NotSent, OutcomeUnknown
+from takeback.ports import Answered, Changed, NotSent, OutcomeUnknown
 
 log = logging.getLogger(__name__)
 
@@ -26,16 +26,31 @@ _HOP_META: Final = ("io.modelcontextprotocol/", "io.takeback/")
 class Sent:
     """How an attempt ended.
 
-    Exactly one of the four is set: succeeded or failed by the tool's own word (`result`), failed by a protocol error
-    (`answered`), failed before it was sent (`not_sent`), or `unknown`. `at` is when the last attempt began.
+    Exactly one of the five is set: succeeded or failed by the tool's own word (`result`), failed by a protocol error
+    (`answered`), not executed because its condition did not hold (`changed`), failed before it was sent (`not_sent`),
+    or `unknown`. `at` is when the last attempt began. `job` is the last answer about the job that the result only
+    accepted, where there was one to follow.
     """
 
     result: dict[str, Any] | None = None
     answered: Answered | None = None
+    changed: Changed | None = None
     not_sent: NotSent | None = None
     unknown: OutcomeUnknown | None = None
     attempts: int = 1
     at: datetime | None = None
+    job: dict[str, Any] | None = None
+
+    @property
+    def data(self) -> JSON:
+        """What the tool answered with, once its job was done: what expressions see as `result`."""
+        answer = self.job or self.result
+        return record(answer) if answer is not None else None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the tool, or the job that it began, says that it failed."""
+        return self.answered is not None or any(is_error(one) for one in (self.result, self.job) if one is not None)
 
 
 def idempotency_of(services: Services, work: Work) -> Idempotency | None:
@@ -49,7 +64,9 @@ def idempotency_of(services: Services, work: Work) -> Idempotency | None:
 
 def whole_call(work: Work, retry: Retry) -> timedelta:
     """The longest that sending may take, all attempts and pauses counted. It lies inside the lease."""
-    return work.decision.timeout * retry.attempts + retry.max * (retry.attempts - 1)
+    rule = work.decision.rule
+    following = rule.poll.within if rule is not None and rule.poll is not None else timedelta(0)
+    return work.decision.timeout * retry.attempts + retry.max * (retry.attempts - 1) + following
 
 
 async def send(
@@ -59,6 +76,7 @@ async def send(
     *,
     key: str,
     deadline: datetime,
+    conditions: Conditions = UNCONDITIONED,
     doubt: OutcomeUnknown | None = None,
 ) -> Sent:
     """Send the call; try again while provably nothing was sent, or while the upstream honours the key.
@@ -67,7 +85,6 @@ async def send(
     attempt was refused or never sent says nothing about the earlier one. Never raises for what an upstream does.
     """
     idempotency = idempotency_of(services, work)
-    retry = work.decision.retry
     again: tuple[type[Exception], ...] = (NotSent,) if idempotency is None else (NotSent, OutcomeUnknown)
     attempts = 0
     began: datetime | None = None
@@ -81,65 +98,41 @@ async def send(
         began = services.clock.now()
         within = min(left, work.decision.timeout.total_seconds())
         try:
-            return await _request(work, arguments, key, idempotency, within)
+            return await _request(work, arguments, key, idempotency, conditions, within)
         except OutcomeUnknown as unknown:
             doubt = unknown
             raise
 
     try:
-        async for trial in AsyncRetrying(
-            stop=stop_after_attempt(retry.attempts),
-            wait=_pauses(services, retry),
-            retry=retry_if_exception_type(again),
-            sleep=services.clock.sleep,
-            reraise=True,
-        ):
-            with trial:
-                result = await attempt()
-                if doubt is not None and is_error(result):
-                    return Sent(unknown=doubt, attempts=attempts, at=began)
-                return Sent(result=result, attempts=attempts, at=began)
-    except (NotSent, Answered, OutcomeUnknown) as failure:
+        result = await patiently(services, work.decision.retry, deadline, attempt, again=again)
+    except (NotSent, Answered, Changed, OutcomeUnknown) as failure:
         return replace(_failed(doubt or failure, attempts), at=began)
-    except RetryError:  # pragma: no cover - `reraise` gives the cause
-        raise
-    raise AssertionError("AsyncRetrying ends by a return or an exception")
+    if doubt is not None and is_error(result):
+        return Sent(unknown=doubt, attempts=attempts, at=began)
+    return Sent(result=result, attempts=attempts, at=began)
 
 
-def _failed(failure: NotSent | Answered | OutcomeUnknown, attempts: int) -> Sent:
+def _failed(failure: NotSent | Answered | Changed | OutcomeUnknown, attempts: int) -> Sent:
     match failure:
         case NotSent():
             return Sent(not_sent=failure, attempts=attempts)
         case Answered():
             return Sent(answered=failure, attempts=attempts)
+        case Changed():
+            return Sent(changed=failure, attempts=attempts)
         case OutcomeUnknown():
             return Sent(unknown=failure, attempts=attempts)
 
 
-def _pauses(services: Services, retry: Retry) -> Any:
-    base = wait_exponential(multiplier=retry.backoff.total_seconds(), max=retry.max.total_seconds())
-
-    def pause(state: Any) -> float:
-        return base(state) * (0.5 + services.ids.jitter() / 2)
-
-    return pause
-
-
 async def _request(
-    work: Work, arguments: dict[str, JSON], key: str, idempotency: Idempotency | None, timeout: float
+    work: Work,
+    arguments: dict[str, JSON],
+    key: str,
+    idempotency: Idempotency | None,
+    conditions: Conditions,
+    timeout: float,
 ) -> dict[str, Any]:
-    meta = forwarded_meta(work.meta)
-    headers: dict[str, str] = {}
-    if idempotency is not None:
-        if idempotency.argument:
-            arguments = {**arguments, idempotency.argument: key}
-        if idempotency.meta:
-            meta[idempotency.meta] = key
-        if idempotency.header:
-            headers[idempotency.header] = key
-    params: dict[str, Any] = {"name": work.entry.definition.name, "arguments": arguments}
-    if meta:
-        params["_meta"] = meta
+    params, headers = _message(work, arguments, key, idempotency, conditions)
     try:
         result = await work.entry.client.request(
             "tools/call", params, timeout=timeout, progress=work.progress, headers=headers or None
@@ -147,12 +140,40 @@ async def _request(
         canonical(result)
     except NotCanonical as problem:
         raise OutcomeUnknown("malformed", f"the answer cannot be kept ({problem})") from None
-    except (NotSent, Answered, OutcomeUnknown):
+    except Answered as failure:
+        _refuse_changed(work, str(failure))
+        raise
+    except (NotSent, Changed, OutcomeUnknown):
         raise
     except Exception as error:  # a port lets no foreign exception through; where one does, anything may have been sent
         log.exception("the connector of %s failed", work.entry.client.name)
         raise OutcomeUnknown("lost", f"the connector failed ({type(error).__name__})") from None
+    if is_error(result):
+        _refuse_changed(work, text_of(result))
     return result
+
+
+def _message(
+    work: Work, arguments: dict[str, JSON], key: str, idempotency: Idempotency | None, conditions: Conditions
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The call's params and headers, with key and condition where the upstream takes them."""
+    meta = forwarded_meta(work.meta)
+    headers = dict(conditions.headers)
+    sent = {**arguments, **conditions.arguments}
+    if idempotency is not None:
+        sent |= {idempotency.argument: key} if idempotency.argument else {}
+        meta |= {idempotency.meta: key} if idempotency.meta else {}
+        headers |= {idempotency.header: key} if idempotency.header else {}
+    params: dict[str, Any] = {"name": work.entry.definition.name, "arguments": sent}
+    return (params | {"_meta": meta} if meta else params), headers
+
+
+def _refuse_changed(work: Work, error: str) -> None:
+    """Raises Changed where the rule says that this is how the tool says so."""
+    rule = work.decision.rule
+    condition = rule.condition if rule is not None and isinstance(rule.condition, Condition) else None
+    if did_not_hold(condition, error):
+        raise Changed(error)
 
 
 def forwarded_meta(meta: Mapping[str, Any]) -> dict[str, Any]:

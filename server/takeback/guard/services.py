@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, Protocol, TypeVar
 
 from takeback.core.action import Action, Event
-from takeback.core.images import Image, Part
+from takeback.core.images import Image
 from takeback.core.jsontext import JSON
 from takeback.core.limits import LoopWatch
 from takeback.core.phrases import LONGEST_REASON, one_line
@@ -20,7 +20,7 @@ from takeback.core.states import Happening
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Origin
 from takeback.guard.catalog import Catalog, Entry
-from takeback.guard.reading import Reading
+from takeback.guard.readings import Reading
 from takeback.guard.spending import Spending
 from takeback.guard.turns import Turns
 from takeback.ports import Caller, Clock, Compensation, Ids, Ledger, ProgressSink
@@ -78,8 +78,7 @@ class Services:
 
     def stored_image(self, image: Image, fields: tuple[str, ...]) -> Image:
         """An image as it may be stored."""
-        parts = (Part(p.name, p.presence, self.redacted(p.value, fields), p.problem) for p in image.parts)
-        return Image(tuple(parts))
+        return Image(tuple(replace(part, value=self.redacted(part.value, fields)) for part in image.parts))
 
     def masked(self, value: JSON, hide: frozenset[str]) -> JSON:
         """A value, or its mark when it repeats what must not be kept."""

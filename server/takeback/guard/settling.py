@@ -16,8 +16,8 @@ from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import RetryLayer, Status, Verified
-from takeback.core.wording import in_doubt, took_effect
-from takeback.guard.concluding import REBUILT, conclude, read_lag, succeeded
+from takeback.core.wording import in_doubt, no_effect, took_effect
+from takeback.guard.concluding import REBUILT, conclude, end, read_lag, succeeded
 from takeback.guard.execution import Begun, run
 from takeback.guard.probing import probe
 from takeback.guard.reading import READ_TIMEOUT, take_image
@@ -41,16 +41,22 @@ async def lost(services: Services, begun: Begun, sent: Sent) -> Reply:
         detail=why,
         attempts=begun.action.attempts + sent.attempts,
         sent_at=sent.at or begun.action.sent_at,
+        error=_doubt(why, sent),
     )
     facts, action = with_companions(begun.work, fact), fact[1]
     await services.ledger.commit(Change(actions=facts, tenant=action.tenant, leases=begun.leases))
     return await settle(services, replace(begun, action=action), why)
 
 
+def _doubt(why: str, sent: Sent) -> JSON:
+    """What is known of an attempt whose outcome is not; `over`: what it did not do by now it will not do later."""
+    return {"layer": RetryLayer.TOOL.value, "message": why, "over": sent.unknown is not None and sent.unknown.over}
+
+
 async def settle(services: Services, begun: Begun, why: str) -> Reply:
     """Look until it is decided, within bounds. Needs the leases; gives them back with the outcome."""
     diagnosis = Diagnosis("queue", why)
-    for _ in range(ROUNDS):
+    for attempts_left in reversed(range(ROUNDS + 1)):
         current, verification, diagnosis = await _look(services, begun)
         if diagnosis.kind == "wait" and diagnosis.wait_until is not None:
             if await _wait(services, diagnosis.wait_until):
@@ -58,7 +64,7 @@ async def settle(services: Services, begun: Begun, why: str) -> Reply:
             return await _queue(services, begun, diagnosis, why, give_up=False)
         if diagnosis.kind == "took_effect":
             return await _took_effect(services, begun, current, verification, diagnosis)
-        if diagnosis.kind == "queue":
+        if diagnosis.kind == "queue" or not attempts_left:
             break
         begun = await _attempt_again(services, begun, diagnosis)
         doubt = OutcomeUnknown("lost", why) if diagnosis.kind == "same_key" else None
@@ -66,19 +72,31 @@ async def settle(services: Services, begun: Begun, why: str) -> Reply:
         if sent.unknown is None:
             return await conclude(services, begun, sent)
         begun = await _lost_again(services, begun, sent)
+    if diagnosis.kind == "new_attempt":
+        return await _without_effect(services, begun, diagnosis, why)
     return await _queue(services, begun, diagnosis, why, give_up=diagnosis.kind != "same_key")
+
+
+async def _without_effect(services: Services, begun: Begun, diagnosis: Diagnosis, why: str) -> Reply:
+    """Looking shows that no attempt did anything, and that none can any more: it failed, and that is certain."""
+    error = {"layer": RetryLayer.TOOL.value, "message": why}
+    fact = next_fact(
+        services, begun.action, Happening.FAIL, detail=diagnosis.why, error=error, settled_at=services.clock.now()
+    )
+    await end(services, begun, fact, {})
+    return own_word(no_effect(fact[1], why), fact[1], layer=RetryLayer.TOOL)
 
 
 async def _lost_again(services: Services, begun: Begun, sent: Sent) -> Begun:
     why, sent_at = services.stored_text(str(sent.unknown), begun.work), sent.at or begun.action.sent_at
-    fact = next_fact(services, begun.action, Happening.LOSE, detail=why, sent_at=sent_at)
+    fact = next_fact(services, begun.action, Happening.LOSE, detail=why, sent_at=sent_at, error=_doubt(why, sent))
     await services.ledger.commit(Change(actions=(fact,), tenant=fact[1].tenant, leases=begun.leases))
     return replace(begun, action=fact[1])
 
 
 async def _look(services: Services, begun: Begun) -> tuple[Image | None, Verification, Diagnosis]:
     work = begun.work
-    current = await take_image(services.catalog, work.readings, work.variables) if work.readings else None
+    current = await take_image(services, work.readings, work.variables) if work.readings else None
     verification = work.purpose.check(work, begun.arguments, begun.before, current, None)
     now = services.clock.now()
     evidence = Evidence(
@@ -122,9 +140,13 @@ async def _wait(services: Services, until: datetime) -> bool:
 
 
 async def _attempt_again(services: Services, begun: Begun, diagnosis: Diagnosis) -> Begun:
+    retry = begun.work.decision.retry
+    await services.clock.sleep(retry.backoff.total_seconds() * (0.5 + services.ids.jitter() / 2))
     now = services.clock.now()
-    deadline = now + whole_call(begun.work, begun.work.decision.retry)
-    fact = next_fact(services, begun.action, Happening.ATTEMPT, detail=diagnosis.why, sent_at=now, deadline=deadline)
+    deadline = now + whole_call(begun.work, retry)
+    fact = next_fact(
+        services, begun.action, Happening.ATTEMPT, detail=diagnosis.why, sent_at=now, deadline=deadline, error=None
+    )
     await services.ledger.commit(Change(actions=(fact,), tenant=fact[1].tenant, leases=begun.leases))
     await services.ledger.extend(begun.leases, deadline + timedelta(seconds=READ_TIMEOUT))
     return replace(begun, action=fact[1], deadline=deadline)
@@ -137,8 +159,9 @@ async def _took_effect(
     if verification.verified is Verified.MISMATCH:
         verification = Verification(Verified.IMPOSSIBLE, "no_read")
     rebuilt = _rebuilt(begun.work, begun.before, current)
+    remark = REBUILT if rebuilt else ""
     reply = await succeeded(
-        services, begun, rebuilt, current, verification, remark=REBUILT if rebuilt else "", detail=diagnosis.why
+        services, begun, Sent(result=rebuilt), current, verification, remark=remark, detail=diagnosis.why
     )
     if rebuilt is not None or reply.action is None:
         return reply

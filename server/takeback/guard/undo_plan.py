@@ -16,7 +16,8 @@ from takeback.core.redaction import is_redacted
 from takeback.core.undo import Standoff, Step, changed, stand
 from takeback.core.vocabulary import Does, Origin, Status, Verified
 from takeback.guard.judging import ran_after, stored_image
-from takeback.guard.reading import Reading, take_image
+from takeback.guard.reading import take_image
+from takeback.guard.readings import Reading
 from takeback.guard.services import Services
 from takeback.ports import Compensation, Impossible, Material, Remedy
 
@@ -103,7 +104,7 @@ async def plan(services: Services, action: Action, reason: str) -> Plan:
     current = None
     if readings:
         variables = {"args": action.arguments, **target_variables(action.targets)}
-        current = services.stored_image(await take_image(services.catalog, readings, variables), redact)
+        current = services.stored_image(await take_image(services, readings, variables), redact)
     going_on = action.status is Status.COMPENSATING
     standoff = standoff_of(action, before, after, after if going_on else current, ignore)
     _refuse_nothing(action, standoff, (before, after, current))

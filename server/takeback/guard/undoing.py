@@ -19,6 +19,7 @@ from takeback.core.undo import Outcome, Step, judge_outcome
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Effect, Origin, Status, UndoOutcome, Verified
 from takeback.guard.code_tools import CODE
+from takeback.guard.execution import conditions_of
 from takeback.guard.purposes import check_boundary, image_variables
 from takeback.guard.recording import next_fact
 from takeback.guard.replies import Reply
@@ -99,9 +100,10 @@ class Undoing:
             return Verification(Verified.IMPOSSIBLE, "no_read")
         stored_after = self.services.stored_image(after, work.redact)
         stored_before = self.services.stored_image(before, work.redact)
-        self.outcome = judge_outcome(
+        judged = judge_outcome(
             expected, stored_before, stored_after, ignore=work.ignore, residue=self.plan.remedy.residue
         )
+        self.outcome = replace(judged, unconditioned=not conditions_of(self.services, work, before))
         if self.outcome.outcome is UndoOutcome.FAILED and not self.last:
             return Verification(Verified.IMPOSSIBLE, "nothing_named")  # the whole chain is judged at its end
         if self.outcome.outcome is UndoOutcome.FAILED:

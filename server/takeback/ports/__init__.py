@@ -4,6 +4,7 @@ Ledger, tools, compensations and the guard stand side by side on these and do no
 foreign exception through: what can go wrong is one of the exceptions below.
 """
 
+from takeback.core.results import HTTP, VERSION
 from takeback.ports.agents import AgentUseCases, Caller, UndoAnswer
 from takeback.ports.compensation import CodedCompensation, Compensation, Impossible, Material, Remedy
 from takeback.ports.ledger import (
@@ -23,8 +24,6 @@ from takeback.ports.ledger import (
 )
 from takeback.ports.machine import Clock, Ids
 from takeback.ports.tools import (
-    HTTP,
-    VERSION,
     Answered,
     Busy,
     Changed,

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from takeback.core.jsontext import JSON
 
 
 class ToolFailure(Exception):
     """Base of what can go wrong with a request to an upstream. The message is fit for an agent to read."""
-
-
-VERSION: Final = "io.takeback/version"
-"""In the `_meta` of a read's result: the version of what was read (a strong ETag, a revision), as a text."""
-
-HTTP: Final = "io.takeback/http"
-"""In the `_meta` of an HTTP tool's definition: `method`, `path`, `conditional` (whether the document says that the
-operation takes `If-Match`). In the `_meta` of its results: `status`, and `location` where the answer has one."""
 
 
 class NotSent(ToolFailure):

@@ -17,8 +17,6 @@ CASES: dict[tuple[str, ...], str] = {
     ("upstream", ANY, "pin"): '[upstream.api]\nurl = "https://desk.example/mcp"\npin = "sha256"\n',
     ("rule", ANY, "confirm"): WRITE + 'confirm = "person"\n',
     ("rule", ANY, "children"): WRITE + "children = { comments = {} }\n",
-    ("rule", ANY, "condition"): WRITE + 'condition = { version = "before.version" }\n',
-    ("rule", ANY, "poll"): WRITE + 'poll = { tool = "desk.get", args = {}, done = "result.done" }\n',
     ("rule", ANY, "stale"): WRITE + 'stale = "refuse"\n',
     ("rule", ANY, "auto_compensate"): WRITE + "auto_compensate = true\n",
     ("rule", ANY, "lists"): WRITE + "lists = { tags = { set = true } }\n",
@@ -52,10 +50,9 @@ def test_later_keys_are_in_the_schema_so_that_their_names_are_kept(pattern: tupl
 
 
 def test_a_malformed_later_key_is_told_to_be_later_and_nothing_else() -> None:
-    assert mistakes(HEAD + WRITE + "poll = 7\n") == [
+    assert mistakes(HEAD + WRITE + "confirm = 7\n") == [
         (
-            "rule[2].poll (desk.set): is not in this version yet: follow a job that was only accepted "
-            "until it is done; "
+            "rule[2].confirm (desk.set): is not in this version yet: ask a person to confirm what a call came to; "
             "take it out for now"
         )
     ]

@@ -20,8 +20,6 @@ LATER: Final[Mapping[tuple[str, ...], str]] = {
     ("upstream", ANY, "stateful"): "know that a restart loses what the upstream remembered",
     ("rule", ANY, "confirm"): "ask a person to confirm what a call came to",
     ("rule", ANY, "children"): "undo a creation only while nothing of somebody else's hangs on it",
-    ("rule", ANY, "condition"): "make writes conditional on the version that was read",
-    ("rule", ANY, "poll"): "follow a job that was only accepted until it is done",
     ("rule", ANY, "stale"): "refuse a write whose target changed since the run last read it",
     ("rule", ANY, "auto_compensate"): "take a write back at once when its verification fails",
     ("rule", ANY, "lists"): "tell the elements of a list apart, so that lists merge",

@@ -8,7 +8,7 @@ from typing import Final
 
 from takeback.core.expressions import Expression, Template
 from takeback.core.policy.mistakes import Keys, Mistake
-from takeback.core.policy.schema import Call, NamedUndo, Read, Rule, TargetSpec, Undo
+from takeback.core.policy.schema import Call, Condition, NamedUndo, Read, Rule, TargetSpec, Undo
 
 _CALL: Final = frozenset({"args", "tenant", "user", "run"})
 _TARGET: Final = frozenset({"target", "targets"})
@@ -37,6 +37,12 @@ NAMES: Final[dict[str, frozenset[str]]] = {
     "probe.args": _CALL | _TARGET | {"before"},
     "probe.found": _CALL | _TARGET | {"before", "result"},
     "result": _CALL | _TARGET | {"before", "after", "current"},
+    "condition.version": _CALL | _TARGET | {"before"},
+    "condition.failed": frozenset({"error"}),
+    "poll.args": _CALL | _TARGET | {"result"},
+    "poll.when": _CALL | _TARGET | {"result"},
+    "poll.done": _CALL | _TARGET | {"result"},
+    "poll.failed": _CALL | _TARGET | {"result"},
 }
 """By place: what may be named there."""
 
@@ -67,6 +73,7 @@ def expressions(rule: Rule) -> Iterator[Placed]:
         yield from _single((key,), key, getattr(rule, key))
     for name, expression in rule.by.items():
         yield Placed(("by", name), "by", expression)
+    yield from _of_the_upstream(rule)
     for keys, spec in targets(rule):
         yield from _of_target(keys, spec)
     if rule.read is not None:
@@ -78,6 +85,17 @@ def expressions(rule: Rule) -> Iterator[Placed]:
         yield from _of_args(keys, str(keys[0]), call)
         if isinstance(call, Undo):
             yield from _single((*keys, "when"), "undo.when", call.when)
+
+
+def _of_the_upstream(rule: Rule) -> Iterator[Placed]:
+    """Those that say how the upstream takes conditions and jobs."""
+    if rule.poll is not None:
+        yield from _of_args(("poll",), "poll", rule.poll)
+        for key in ("when", "done", "failed"):
+            yield from _single(("poll", key), f"poll.{key}", getattr(rule.poll, key))
+    if isinstance(rule.condition, Condition):
+        for key in ("version", "failed"):
+            yield from _single(("condition", key), f"condition.{key}", getattr(rule.condition, key))
 
 
 def targets(rule: Rule) -> list[tuple[Keys, TargetSpec]]:

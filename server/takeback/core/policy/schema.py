@@ -146,13 +146,33 @@ class TargetSpec(_Table):
     read: Read | None = None
 
 
-class Poll(_Table):
-    """How a job that was only accepted (202) is followed until it is settled."""
+class Condition(_Table):
+    """What makes a write conditional on nobody having changed the target since it was read.
 
-    tool: str
-    args: Args
+    The version travels as a `header` or as an `argument`. It is the one that the read gave (an ETag), or `version`, an
+    expression over what was read. `target` names whose version it is where there are several. `failed` recognises, over
+    `error`, how a tool says that the condition did not hold; over HTTP that is the status 412.
+    """
+
+    header: str | None = None
+    argument: str | None = None
+    version: Expr | None = None
+    target: str | None = None
+    failed: Expr | None = None
+
+
+class Poll(Call):
+    """How a job that was only accepted is followed until it is done. All expressions are over the `result`.
+
+    `when` says, over the write's own result, whether there is a job to follow (left out: over HTTP the status 202,
+    elsewhere always). `args` are over that result, too; `done` and `failed` are over the poll's.
+    """
+
     done: Expr
+    failed: Expr | None = None
+    when: Expr | None = None
     every: Duration = timedelta(seconds=2)
+    within: Duration = timedelta(minutes=5)
 
 
 def _as_tuple(value: Any) -> Any:
@@ -196,7 +216,7 @@ class Rule(_Table):
     redact: tuple[str, ...] = ()
     confirm: Literal["person"] | None = None
     children: dict[str, Any] | None = None
-    condition: dict[str, Any] | None = None
+    condition: Condition | Literal["none"] | None = None
     poll: Poll | None = None
     stale: Literal["refuse", "allow"] | None = None
     auto_compensate: bool | None = None

@@ -26,6 +26,8 @@ def named_calls(rule: Rule) -> Iterator[tuple[Keys, Call]]:
             yield (*keys, "read"), spec.read
     if rule.probe is not None:
         yield ("probe",), rule.probe
+    if rule.poll is not None:
+        yield ("poll",), rule.poll
     for keys, call in undo_calls(rule):
         if isinstance(call, Call):
             yield keys, call

@@ -1,0 +1,60 @@
+"""Trying again what provably was not done: bounded, with growing pauses and jitter, and never sooner than asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from takeback.core.policy.schema import Retry
+from takeback.guard.services import Services
+from takeback.ports import Busy, NotSent
+
+T = TypeVar("T")
+
+
+async def patiently(
+    services: Services,
+    retry: Retry,
+    deadline: datetime,
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    again: tuple[type[Exception], ...] = (NotSent,),
+) -> T:
+    """What `attempt` returns, tried again while it raises one of `again`.
+
+    An upstream that says when to come again (`Retry-After`) is obeyed; where that is after the deadline, there is no
+    further attempt, and the caller is told.
+    """
+    base = wait_exponential(multiplier=retry.backoff.total_seconds(), max=retry.max.total_seconds())
+    enough = stop_after_attempt(retry.attempts)
+
+    def pause(state: Any) -> float:
+        return max(base(state) * (0.5 + services.ids.jitter() / 2), asked_to_wait(_failure(state)) or 0.0)
+
+    def stop(state: Any) -> bool:
+        wanted = asked_to_wait(_failure(state))
+        too_late = wanted is not None and wanted >= (deadline - services.clock.now()).total_seconds()
+        return too_late or enough(state)
+
+    async for trial in AsyncRetrying(
+        stop=stop,
+        wait=pause,
+        retry=retry_if_exception_type(again),
+        sleep=services.clock.sleep,
+        reraise=True,
+    ):
+        with trial:
+            return await attempt()
+    raise AssertionError("AsyncRetrying ends by a return or an exception")
+
+
+def asked_to_wait(failure: BaseException | None) -> float | None:
+    """Seconds after which the upstream wants to be asked again, where it said so."""
+    return failure.retry_after if isinstance(failure, Busy) else None
+
+
+def _failure(state: Any) -> BaseException | None:
+    return state.outcome.exception() if state.outcome is not None else None

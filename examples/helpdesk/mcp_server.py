@@ -44,6 +44,9 @@ HINTS = {
     Nature.OUTWARD: types.ToolAnnotations(destructive_hint=True, idempotent_hint=False, open_world_hint=True),
 }
 
+# A line that is no JSON has a place on stdio alone.
+STDIO_MODES = faults.COMMON | {"garbage", "noise"}
+
 WriteRaw = Callable[[bytes], None]
 
 
@@ -76,7 +79,7 @@ class Face:
             return _refusal(f"{params.name} failed: internal error")
 
     async def _perform(self, params: types.CallToolRequestParams) -> dict[str, object]:
-        fault = faults.planned(params.name)
+        fault = faults.planned(params.name, STDIO_MODES if self._write_raw else faults.COMMON)
         if fault:
             await fault.before()
         # Without an await: a client that cancels or goes away cannot stop an operation half way.

@@ -167,10 +167,13 @@ async def test_a_line_that_is_no_json_comes_before_the_answer_or_in_its_place(tm
 
 
 def test_no_fault_is_planned_unless_the_file_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert faults.planned("send_reply") is None
+    assert faults.planned("send_reply", faults.COMMON) is None
     monkeypatch.setenv("HELPDESK_FAULTS", str(tmp_path / "absent.json"))
-    assert faults.planned("send_reply") is None
+    assert faults.planned("send_reply", faults.COMMON) is None
     monkeypatch.setenv("HELPDESK_FAULTS", str(plan(tmp_path, "explode")))
-    assert faults.planned("get_ticket") is None
+    assert faults.planned("get_ticket", faults.COMMON) is None
     with pytest.raises(faults.InjectedError, match="unknown fault for send_reply: 'explode'"):
-        faults.planned("send_reply")
+        faults.planned("send_reply", faults.COMMON)
+    monkeypatch.setenv("HELPDESK_FAULTS", str(plan(tmp_path, "reset_after")))
+    with pytest.raises(faults.InjectedError, match="unknown fault for send_reply: 'reset_after'"):
+        faults.planned("send_reply", faults.COMMON)

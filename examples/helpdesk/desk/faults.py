@@ -14,8 +14,14 @@ from typing import Literal, get_args
 import anyio
 
 Mode = Literal[
-    "hang_before", "error_before", "exit_after_commit", "hang_after_commit", "error_after", "garbage", "noise"
-]
+    "hang_before", "hang_after_commit", "slow_before", "slow_after", "error_before", "error_after", "exit_after_commit",
+    "garbage", "noise", "truncated", "busy_before", "busy_after", "reset_before", "reset_after",
+]  # fmt: skip
+
+COMMON: frozenset[Mode] = frozenset({
+    "hang_before", "hang_after_commit", "slow_before", "slow_after", "error_before", "error_after", "exit_after_commit",
+})  # fmt: skip
+"""What can go wrong whatever the face is; each face adds its own."""
 
 EXIT_CODE = 70
 NOT_JSON = b"Segmentation fault (this line is not JSON)\n"
@@ -25,36 +31,57 @@ class InjectedError(Exception):
     """The desk fails on purpose; its text does not tell whether there was an effect."""
 
 
+class InjectedBusyError(InjectedError):
+    """The desk says that it has no time, whether or not it had."""
+
+
+class InjectedResetError(InjectedError):
+    """The connection ends without an answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What shall go wrong with one call."""
+    """What shall go wrong with one call. `seconds` is how long a slow one takes."""
 
     operation: str
     mode: Mode
     once: bool
     file: Path
+    seconds: float = 1.0
 
     async def before(self) -> None:
         """Go wrong before anything was done, if the mode says so."""
+        if self.mode not in {"hang_before", "slow_before", "error_before", "busy_before", "reset_before"}:
+            return
+        self._fire()
         if self.mode == "hang_before":
-            self._fire()
             await anyio.sleep_forever()
-        if self.mode == "error_before":
-            self._fire()
-            raise InjectedError(f"{self.operation} failed: internal error")
+        if self.mode == "slow_before":
+            await anyio.sleep(self.seconds)
+            return
+        raise self._error()
 
     async def after(self, write_raw: Callable[[bytes], None] | None) -> None:
         """Go wrong after the effect is in the database, if the mode says so."""
+        if self.mode == "slow_before":
+            return
         self._fire()
         match self.mode:
             case "exit_after_commit":
                 os._exit(EXIT_CODE)
-            case "error_after":
-                raise InjectedError(f"{self.operation} failed: internal error")
+            case "error_after" | "busy_after" | "reset_after":
+                raise self._error()
+            case "slow_after":
+                await anyio.sleep(self.seconds)
             case "garbage" | "noise" if write_raw:
                 write_raw(NOT_JSON)
-        if self.mode in {"hang_after_commit", "garbage"}:
+        if self.mode == "hang_after_commit" or (self.mode == "garbage" and write_raw):
             await anyio.sleep_forever()
+
+    def _error(self) -> InjectedError:
+        kinds = {"busy": InjectedBusyError, "reset": InjectedResetError}
+        kind = kinds.get(self.mode.partition("_")[0], InjectedError)
+        return kind(f"{self.operation} failed: {'too busy' if kind is InjectedBusyError else 'internal error'}")
 
     def _fire(self) -> None:
         if self.once:
@@ -63,19 +90,23 @@ class Fault:
             _replace(self.file, faults)
 
 
-def planned(operation: str) -> Fault | None:
-    """The fault that is planned for this operation now, or None."""
+def planned(operation: str, modes: frozenset[Mode]) -> Fault | None:
+    """The fault that is planned for this operation now, or None. `modes` are those that the face can show.
+
+    Raises:
+        InjectedError: the plan names another one; a test of a fault that cannot happen would test nothing.
+    """
     name = os.environ.get("HELPDESK_FAULTS")
     if not name:
         return None
     entry = _read(Path(name)).get(operation)
-    return _fault(operation, entry, Path(name)) if entry else None
+    return _fault(operation, entry, Path(name), modes) if entry else None
 
 
-def _fault(operation: str, entry: dict[str, object], file: Path) -> Fault:
+def _fault(operation: str, entry: dict[str, object], file: Path, modes: frozenset[Mode]) -> Fault:
     for mode in get_args(Mode):
-        if entry.get("mode") == mode:
-            return Fault(operation, mode, entry.get("once") is True, file)
+        if entry.get("mode") == mode and mode in modes:
+            return Fault(operation, mode, entry.get("once") is True, file, float(str(entry.get("seconds", 1))))
     raise InjectedError(f"{file} plans an unknown fault for {operation}: {entry.get('mode')!r}")
 
 

@@ -72,6 +72,10 @@ CREATE TABLE settings (
     tenant TEXT PRIMARY KEY, business_hours TEXT NOT NULL, auto_reply TEXT NOT NULL,
     signature TEXT NOT NULL, sla_hours INTEGER NOT NULL,
     version INTEGER NOT NULL DEFAULT 1, updated_at TEXT NOT NULL);
+
+CREATE TABLE idempotency_keys (
+    key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, status INTEGER NOT NULL, headers TEXT NOT NULL,
+    body BLOB NOT NULL, stored_at TEXT NOT NULL);
 """
 
 

@@ -116,6 +116,11 @@ def list_comments(db: sqlite3.Connection, ticket_id: str) -> Record:
     return {"ticket_id": ticket_id, "comments": records.select(db, COMMENT, ticket_id=ticket_id)}
 
 
+def get_comment(db: sqlite3.Connection, comment_id: str) -> Record:
+    """One comment."""
+    return records.get(db, COMMENT, comment_id)
+
+
 def add_comment(db: sqlite3.Connection, ticket_id: str, **fields: Unpack[NewComment]) -> Record:
     """Comment on a ticket."""
     with transaction(db):
@@ -134,7 +139,7 @@ def add_comment(db: sqlite3.Connection, ticket_id: str, **fields: Unpack[NewComm
 def delete_comment(db: sqlite3.Connection, comment_id: str) -> Record:
     """Remove a comment."""
     with transaction(db):
-        _touch(db, records.get(db, COMMENT, comment_id)["ticket_id"])
+        _touch(db, get_comment(db, comment_id)["ticket_id"])
         return records.delete(db, COMMENT, comment_id)
 
 

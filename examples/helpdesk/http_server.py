@@ -16,6 +16,7 @@ from pathlib import Path
 import anyio
 import uvicorn
 
+from desk import reports
 from desk.rest.app import DOCUMENT, make_app
 from desk.rest.mishaps import Cuttable
 from desk.store import open_desk
@@ -28,7 +29,8 @@ async def serve(db: sqlite3.Connection, port: int, token: str) -> None:
     config = uvicorn.Config(make_app(db, token), http=Cuttable, log_level="warning", timeout_graceful_shutdown=1)
     with socket.create_server(("127.0.0.1", port)) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}{DOCUMENT}", flush=True)
-        await uvicorn.Server(config).serve(sockets=[listener])
+        async with reports.worker(db):
+            await uvicorn.Server(config).serve(sockets=[listener])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

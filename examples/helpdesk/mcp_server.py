@@ -23,7 +23,7 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
-from desk import faults
+from desk import faults, reports
 from desk.catalogue import OPERATIONS, Nature, Operation, perform
 from desk.errors import DeskError
 from desk.store import open_desk
@@ -110,7 +110,7 @@ async def serve_stdio(db: sqlite3.Connection) -> None:
         os.write(wire, line)
 
     server = make_server(Face(db, write_raw))
-    async with stdio_server() as (read, write):
+    async with reports.worker(db), stdio_server() as (read, write):
         await server.run(read, write, server.create_initialization_options())
 
 
@@ -120,7 +120,8 @@ async def serve_http(db: sqlite3.Connection, port: int) -> None:
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
     with socket.create_server(("127.0.0.1", port)) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)
-        await uvicorn.Server(config).serve(sockets=[listener])
+        async with reports.worker(db):
+            await uvicorn.Server(config).serve(sockets=[listener])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -20,6 +20,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("get_document", {"document_id": "refund-policy"}),
     ("search_documents", {"text": "10 mb"}),
     ("get_settings", {"tenant": "acme"}),
+    ("get_job", {"job_id": "J-1"}),
     ("create_draft", {"ticket_id": "T-204", "body": "Hello"}),
     ("update_draft", {"draft_id": "DR-1", "body": "Hello again", "expected_version": 1}),
     ("delete_draft", {"draft_id": "DR-1"}),
@@ -43,4 +44,5 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("send_reply", {"ticket_id": "T-204", "body": "We look into it."}),
     ("issue_refund", {"invoice_id": "I-1001", "amount_cents": 5000}),
     ("charge_card", {"invoice_id": "I-1003", "amount_cents": 8000}),
+    ("write_report", {"tenant": "acme"}),
 ]

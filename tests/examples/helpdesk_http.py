@@ -18,7 +18,7 @@ SERVER = Path(__file__).parents[2] / "examples" / "helpdesk" / "http_server.py"
 TOKEN = "a token for tests"
 PATIENCE = 30
 
-TIMES = {"updated_at", "created_at", "sent_at", "charged_at", "refunded_at", "stored_at"}
+TIMES = {"updated_at", "created_at", "sent_at", "charged_at", "refunded_at", "finished_at"}
 """Columns that tell when something was done, which no two runs agree on."""
 
 

@@ -32,6 +32,7 @@ EXACT: list[tuple[str, dict[str, Any], str]] = [
     ("put_document", {"document_id": "refund-policy", "tenant": "acme", "title": "t", "body": "b"}, "documents"),
     ("delete_document", {"document_id": "export-limits"}, "documents"),
     ("update_settings", {"tenant": "acme", "sla_hours": 8}, "settings"),
+    ("write_report", {"tenant": "acme"}, "documents"),
     ("book_callback", {"contact_id": "C-1", "starts_at": "2026-12-01T09:30:00Z"}, "appointments"),
 ]
 MOVING = {"updated_at", "created_at", "version"}

@@ -85,8 +85,11 @@ DOCUMENTS: list[Row] = [
     ("refund-policy", "acme", "Refund policy", "Refunds within 30 days.\nAsk a lead above 200 dollars.",
      CHANGED, OPENED),
     ("export-limits", "acme", "Export limits", "Exports are limited to 10 MB.", CHANGED, OPENED),
+    ("report-1", "acme", "Tickets", "Tickets of acme: 0", OPENED, OPENED),
     ("on-call", "globex", "On call", "Week 48: Sven.\nWeek 49: Ines.", CHANGED, OPENED),
 ]  # fmt: skip
+
+JOBS: list[Row] = [("J-1", "acme", "report-1", "done", OPENED, OPENED)]
 
 SETTINGS: list[Row] = [
     ("acme", "09:00-17:00", "true", "Your Acme team", 24, CHANGED),
@@ -113,6 +116,7 @@ def fill(db: sqlite3.Connection) -> None:
     _insert(db, "appointments", "appointment_id, tenant, contact_id, ticket_id, starts_at, note, status, "
             "updated_at, created_at", APPOINTMENTS)  # fmt: skip
     _insert(db, "documents", "document_id, tenant, title, body, updated_at, created_at", DOCUMENTS)
+    _insert(db, "jobs", "job_id, tenant, document_id, status, created_at, finished_at", JOBS)
     _insert(db, "settings", "tenant, business_hours, auto_reply, signature, sla_hours, updated_at", SETTINGS)
 
 

@@ -73,6 +73,10 @@ CREATE TABLE settings (
     signature TEXT NOT NULL, sla_hours INTEGER NOT NULL,
     version INTEGER NOT NULL DEFAULT 1, updated_at TEXT NOT NULL);
 
+CREATE TABLE jobs (
+    job_id TEXT PRIMARY KEY, tenant TEXT NOT NULL, document_id TEXT NOT NULL, status TEXT NOT NULL, error TEXT,
+    created_at TEXT NOT NULL, finished_at TEXT);
+
 CREATE TABLE idempotency_keys (
     key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, status INTEGER NOT NULL, headers TEXT NOT NULL,
     body BLOB NOT NULL, stored_at TEXT NOT NULL);

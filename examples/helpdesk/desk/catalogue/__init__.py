@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from jsonschema import Draft202012Validator, ValidationError  # type: ignore[import-untyped]
 
-from desk.catalogue import billing, callbacks, contacts, documents, mail, tickets
+from desk.catalogue import billing, callbacks, contacts, documents, mail, reports, tickets
 from desk.catalogue.operation import Nature, Operation
 from desk.errors import Invalid
 from desk.records import Record
@@ -14,7 +14,7 @@ __all__ = ["OPERATIONS", "Nature", "Operation", "perform"]
 
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
-    for area in (tickets, contacts, mail, billing, callbacks, documents)
+    for area in (tickets, contacts, mail, billing, callbacks, documents, reports)
     for operation in area.OPERATIONS
 }
 

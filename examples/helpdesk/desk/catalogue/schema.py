@@ -66,6 +66,7 @@ INVOICE_ID = numbered("I", "Id of an invoice, such as I-1001.")
 CHARGE_ID = numbered("CH", "Id of a charge, such as CH-1.")
 REFUND_ID = numbered("R", "Id of a refund, such as R-1.")
 APPOINTMENT_ID = numbered("A", "Id of an appointment, such as A-1.")
+JOB_ID = numbered("J", "Id of a job, such as J-1.")
 DOCUMENT_ID = {
     "type": "string",
     "pattern": "^[a-z0-9][a-z0-9-]{0,79}$",

@@ -118,7 +118,7 @@ def _made(db: sqlite3.Connection, route: Route, arguments: Record) -> Answer:
     headers = {"ETag": tag_of(record)} if route.tagged else {}
     if route.location is not None:
         headers["Location"] = route.location.format(**record)
-    return shown(record, HTTPStatus.CREATED if new else HTTPStatus.OK, **headers)
+    return shown(record, route.made if new else HTTPStatus.OK, **headers)
 
 
 def _stands(db: sqlite3.Connection, route: Route, arguments: Record) -> bool:

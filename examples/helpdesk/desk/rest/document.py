@@ -4,7 +4,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
-from desk.catalogue import Nature, billing, callbacks, contacts, documents, mail, tickets
+from desk.catalogue import Nature, billing, callbacks, contacts, documents, mail, reports, tickets
 from desk.catalogue.schema import Schema
 from desk.rest import keys
 from desk.rest.answers import PROBLEM
@@ -35,6 +35,7 @@ RECORDS: dict[str, Schema] = {
     "Appointment": callbacks.APPOINTMENT,
     "Document": documents.DOCUMENT,
     "Settings": documents.SETTINGS,
+    "Job": reports.JOB,
 }
 
 PROBLEM_SCHEMA: Schema = {
@@ -58,7 +59,7 @@ REFUSALS = {
 }
 
 TAG = {"description": "The record's strong tag.", "schema": {"type": "string"}}
-PLACE = {"description": "Where the new record stands.", "schema": {"type": "string"}}
+PLACE = {"description": "Where what was made stands.", "schema": {"type": "string"}}
 TEXT = {"type": "string"}
 
 HEADERS: dict[str, Json] = {
@@ -135,7 +136,8 @@ def _body(route: Route) -> Json:
 
 
 def _successes(route: Route) -> Json:
-    made = {"201": _success(route, "It was made.")} if route.location is not None or route.puts else {}
+    words = "It will be done: the job tells when." if route.accepts else "It was made."
+    made = {str(int(route.made)): _success(route, words)} if route.location is not None or route.puts else {}
     if route.location is not None:
         return made
     unchanged = {"304": {"description": "It still has that tag."}} if not route.writes and route.tagged else {}

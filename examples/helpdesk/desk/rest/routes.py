@@ -4,8 +4,9 @@ import re
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 
-from desk import billing, callbacks, contacts, documents, mail, settings, tickets
+from desk import billing, callbacks, contacts, documents, mail, reports, settings, tickets
 from desk.catalogue import OPERATIONS, Nature, Operation
 from desk.catalogue.schema import Schema
 from desk.records import Record
@@ -19,7 +20,7 @@ class Route:
     """An operation's place. `record` reads what stands at the path: its tag is what `If-Match` is held against.
 
     `location` is where the record that was made stands, filled from it; the answer is 201 then. `puts` says that a
-    record which is not there yet is created under the caller's own id.
+    record which is not there yet is created under the caller's own id; `accepts`, that what is answered is a job (202).
     """
 
     name: str
@@ -28,6 +29,7 @@ class Route:
     record: ReadRecord | None = None
     location: str | None = None
     puts: bool = False
+    accepts: bool = False
 
     @property
     def operation(self) -> Operation:
@@ -42,7 +44,13 @@ class Route:
     @property
     def tagged(self) -> bool:
         """Whether its answer is a record with a place of its own, and so carries an ETag."""
-        return (self.record is not None or self.location is not None) and self.method != "DELETE"
+        stands = self.record is not None or (self.location is not None and not self.accepts)
+        return stands and self.method != "DELETE"
+
+    @property
+    def made(self) -> HTTPStatus:
+        """How it answers when it made something new."""
+        return HTTPStatus.ACCEPTED if self.accepts else HTTPStatus.CREATED
 
     @property
     def in_path(self) -> tuple[str, ...]:
@@ -69,7 +77,8 @@ class Route:
 TICKET, COMMENT = "/tickets/{ticket_id}", "/comments/{comment_id}"
 CONTACT, MEMBER = "/contacts/{contact_id}", "/segments/{segment}/members/{contact_id}"
 DRAFT, APPOINTMENT = "/drafts/{draft_id}", "/appointments/{appointment_id}"
-INVOICE, DOCUMENT, SETTINGS = "/invoices/{invoice_id}", "/documents/{document_id}", "/tenants/{tenant}/settings"
+INVOICE, DOCUMENT, JOB = "/invoices/{invoice_id}", "/documents/{document_id}", "/jobs/{job_id}"
+TENANT = "/tenants/{tenant}"
 
 ROUTES = (
     Route("search_tickets", "GET", "/tickets"),
@@ -110,6 +119,8 @@ ROUTES = (
     Route("get_document", "GET", DOCUMENT, documents.get_document),
     Route("put_document", "PUT", DOCUMENT, documents.get_document, puts=True),
     Route("delete_document", "DELETE", DOCUMENT, documents.get_document),
-    Route("get_settings", "GET", SETTINGS, settings.get_settings),
-    Route("update_settings", "PATCH", SETTINGS, settings.get_settings),
+    Route("get_settings", "GET", TENANT + "/settings", settings.get_settings),
+    Route("update_settings", "PATCH", TENANT + "/settings", settings.get_settings),
+    Route("write_report", "POST", TENANT + "/reports", location=JOB, accepts=True),
+    Route("get_job", "GET", JOB, reports.get_job),
 )

@@ -51,11 +51,13 @@ states: run-env
 
 COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) \
-	--no-annotate pyproject.toml
+	--no-annotate
+OTHERS := $(wildcard tests/third_party/requirements/*.in)
 
 lock: dev-env
-	$(COMPILE) --group build --output-file requirements/run.txt
-	$(COMPILE) --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --group build --output-file requirements/run.txt
+	$(COMPILE) pyproject.toml --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
+	$(foreach others,$(OTHERS),$(COMPILE) $(others) --output-file $(others:.in=.txt) &&) true
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from .environments import programs
 from .guarded import Guarded, guarded
-from .servers import files_env, git_env, install, memory_env
-from .world import Graph, Repo, Tree
+from .servers import Cut, excel_env, files_env, git_env, install, memory_env, sqlite_env
+from .world import Graph, Repo, Tasks, Tree, Workbook
 
 
 @pytest.fixture(scope="session")
@@ -62,4 +63,46 @@ def repo(outer: Repo, request: pytest.FixtureRequest) -> Repo:
 async def git(outer: Repo, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
     """One guard for a whole module: repositories tell its tests apart."""
     async with guarded("git", git_env(outer.root), tmp_path_factory.mktemp("state")) as guard:
+        yield guard
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> Cut:
+    """Loses a reply of the server behind the guard when told to."""
+    return Cut(tmp_path_factory.mktemp("relay"))
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database that the SQLite server may touch; each test has rows of its own in it."""
+    return tmp_path_factory.mktemp("database") / "tasks.db"
+
+
+@pytest.fixture
+def tasks(database: Path) -> Tasks:
+    return Tasks.seeded(database)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sqlite(database: Path, cut: Cut, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
+    """One guard for a whole module: ids tell its tests apart."""
+    async with guarded("sqlite", sqlite_env(database, cut), tmp_path_factory.mktemp("state")) as guard:
+        yield guard
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the spreadsheet server may touch; each test has a workbook of its own in it."""
+    return tmp_path_factory.mktemp("office")
+
+
+@pytest.fixture
+def book(office: Path, request: pytest.FixtureRequest) -> Workbook:
+    return Workbook.seeded(office / f"{request.node.name}.xlsx", programs("excel") / "python")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def excel(office: Path, cut: Cut, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
+    """One guard for a whole module: workbooks tell its tests apart."""
+    async with guarded("excel", excel_env(office, cut), tmp_path_factory.mktemp("state")) as guard:
         yield guard

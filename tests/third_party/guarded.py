@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -22,6 +23,7 @@ from .servers import EXAMPLES
 
 PATIENCE: Final = 60
 _CONFIRM: Final = re.compile(r'confirm="([0-9a-f]+)"')
+_APPROVAL: Final = re.compile(r"approval (\w+) waits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,13 @@ class Answer:
         assert found, self.line
         return found[1]
 
+    @property
+    def approval(self) -> str:
+        """What waits for a person."""
+        found = _APPROVAL.search(self.line)
+        assert found, self
+        return found[1]
+
     def mark(self, name: str) -> Any:
         return self.meta.get(f"io.takeback/{name}")
 
@@ -54,15 +63,17 @@ class Answer:
         action = str(self.mark("action"))
         assert self.line.startswith(f"[takeback {action}] ")
         said = {"exact": "Undo: exact.", "refused": "Undo: impossible."}[undo]
-        assert self.line.endswith(said), self.line
+        assert said in self.line, self.line
         return action
 
 
 class Guarded:
     """The guard's tools, by name."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, example: str, env: Mapping[str, str]) -> None:
         self._client = client
+        self._example = example
+        self._env = env
 
     async def names(self) -> set[str]:
         """The tools of the server behind the guard."""
@@ -79,7 +90,10 @@ class Guarded:
         return await self.call("takeback_undo", reason="a test takes it back", **what, **more)
 
     async def undone_exactly(self, action: str | None = None, **more: str) -> None:
+        """Undone, after the preview where there is one."""
         answer = await self.undo(action, **more)
+        if "Preview, nothing was changed yet" in answer.line:
+            answer = await self.undo(action, confirm=answer.confirm)
         assert not answer.error, answer
         assert "Undone, exactly" in answer.line, answer
         assert "read back" in answer.line
@@ -90,6 +104,16 @@ class Guarded:
         answer = await self.undo(action)
         assert answer.error, answer
         return answer.line
+
+    async def agree(self, answer: Answer) -> None:
+        """A person agrees, on the command line, to what the answer says is waiting."""
+        command = ("-m", "takeback.cli", "approve", answer.approval, "--yes", "--policy", policy_file(self._example))
+        env = {**os.environ, **self._env}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *command, env=env, stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+        assert process.returncode == 0, said
 
     async def replayed(self, tool: str, **arguments: Any) -> None:
         """The same call again is recognised, and says so first."""
@@ -109,14 +133,15 @@ def policy(example: str, env: Mapping[str, str]) -> Policy:
 @asynccontextmanager
 async def guarded(example: str, env: Mapping[str, str], state: Path) -> AsyncIterator[Guarded]:
     """`takeback serve` with an example's policy, its ledger in `state`."""
+    env = {**env, "TAKEBACK_STATE": str(state)}
     parameters = StdioServerParameters(
         command=sys.executable,
         args=["-m", "takeback.cli", "serve", "--policy", str(policy_file(example))],
-        env={**env, "TAKEBACK_STATE": str(state)},
+        env=env,
         cwd=state,
     )
     async with held(Client(parameters)) as client:
-        yield Guarded(client)
+        yield Guarded(client, example, env)
 
 
 @asynccontextmanager

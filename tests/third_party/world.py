@@ -1,14 +1,17 @@
-"""What is really there, looked at past guard and server: a tree's hash, the lines of a file, git's own words."""
+"""What is really there, looked at past guard and server: a tree's hash, the lines of a file, git's own words, SQL."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
+import sqlite3
 import subprocess
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +143,70 @@ class Repo:
 
     def __truediv__(self, name: str) -> Path:
         return self.root / name
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """A table of tasks in a database, asked by SQL. `state` is all that the database holds, its schema included."""
+
+    file: Path
+    one: int
+    """The id of the first of two tasks, which no earlier test used; ids after the second are free."""
+
+    _ids: ClassVar = itertools.count(10, 10)
+
+    @classmethod
+    def seeded(cls, file: Path) -> Tasks:
+        file.unlink(missing_ok=True)
+        tasks = cls(file, next(cls._ids))
+        tasks.sql("CREATE TABLE tasks (id INTEGER PRIMARY KEY, title TEXT NOT NULL, status TEXT NOT NULL)")
+        tasks.sql(f"INSERT INTO tasks VALUES ({tasks.one}, 'Ada''s \"notes\", größer', 'open')")
+        tasks.sql(f"INSERT INTO tasks VALUES ({tasks.two}, 'pay', 'done')")
+        return tasks
+
+    @property
+    def two(self) -> int:
+        return self.one + 1
+
+    def known(self, statement: str) -> str:
+        """One of the statements that the example's policy knows, about a task of this test."""
+        return {
+            "close": f"UPDATE tasks SET status = 'closed' WHERE id = {self.one}",
+            "rename": f"UPDATE tasks SET title = 'new; DROP TABLE tasks --' WHERE id = {self.one}",
+            "add": f"INSERT INTO tasks (id, title, status) VALUES ({self.two + 1}, 'write, (again)', 'open')",
+            "delete": f"DELETE FROM tasks WHERE id = {self.one}",
+        }[statement]
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Carried out by somebody else than guard and server."""
+        with closing(sqlite3.connect(self.file)) as connection, connection:
+            return connection.execute(statement).fetchall()
+
+    @property
+    def state(self) -> list[str]:
+        with closing(sqlite3.connect(self.file)) as connection:
+            return list(connection.iterdump())
+
+
+@dataclass(frozen=True, slots=True)
+class Workbook:
+    """A workbook, opened by openpyxl in another process."""
+
+    file: Path
+    python: Path
+
+    @classmethod
+    def seeded(cls, file: Path, python: Path) -> Workbook:
+        book = cls(file, python)
+        book.ask()
+        return book
+
+    def ask(self, *write: str) -> dict[str, Any]:
+        """What it holds, after somebody else than guard and server wrote a cell (sheet, cell, value)."""
+        program = Path(__file__).with_name("workbook.py")
+        done = subprocess.run([self.python, program, self.file, *write], check=True, capture_output=True, text=True)
+        return dict(json.loads(done.stdout))
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return self.ask()

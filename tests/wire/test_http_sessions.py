@@ -49,8 +49,8 @@ async def test_close_is_bounded_when_the_server_does_not_answer(
     server = await raw(DELETE=silent, GET=silent)
     upstream = reach(server.url)
     await ask(upstream, "echo")
-    assert upstream._session is not None
-    channel = upstream._session.channel
+    assert upstream._home._session is not None
+    channel = upstream._home._session.channel
     assert isinstance(channel, http.HttpChannel)
     await ended(upstream.close(), 3.0)
     assert not channel._background

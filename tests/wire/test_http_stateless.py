@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from takeback.ports import NotSent, OutcomeUnknown
-from takeback_tools.mcp import connector as connecting
+from takeback_tools.mcp import connection as connecting
 
 from .ears import Start, ended
 from .raw_http import INFO, Got, Raw, Reply, accepted, answer, event, note, streams

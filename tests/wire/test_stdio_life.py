@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from takeback.ports import NotSent, OutcomeUnknown
-from takeback_tools.mcp import connector as connecting
+from takeback_tools.mcp import connection as connecting
 from takeback_tools.mcp import process
 from takeback_tools.mcp.connector import McpConnector
 from takeback_tools.mcp.settings import McpSettings
@@ -181,10 +181,10 @@ async def test_failed_starts_are_held_off(odd: Start, tmp_path: Path, monkeypatc
     with pytest.raises(NotSent, match=r"not today.*next attempt in 0\.\d s"):
         await upstream.start()
     assert len(starts(file)) == 1
-    upstream._not_before = 0.0  # the time has passed
+    upstream._home._not_before = 0.0  # the time has passed
     await failure_of(upstream.start())
     assert len(starts(file)) == 2
-    rest = upstream._not_before - asyncio.get_running_loop().time()
+    rest = upstream._home._not_before - asyncio.get_running_loop().time()
     assert connecting.HOLD_OFF[0] < rest <= 2 * connecting.HOLD_OFF[0]
 
 

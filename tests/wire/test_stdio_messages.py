@@ -10,7 +10,7 @@ import pytest
 
 from takeback.core.jsontext import JSON
 from takeback.ports import Answered, OutcomeUnknown
-from takeback_tools.mcp import peer, process
+from takeback_tools.mcp import process, underway
 
 from .ears import Ear, Start, ended
 
@@ -80,7 +80,7 @@ async def test_progress_goes_to_the_request_it_belongs_to(odd: Start) -> None:
 async def test_a_progress_listener_that_fails_or_hangs_does_not_keep_the_answer(
     odd: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peer, "SINK_GRACE", 0.05)
+    monkeypatch.setattr(underway, "SINK_GRACE", 0.05)
     own = '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":$ID,"progress":2}}'
 
     async def hangs(params: Any) -> None:
@@ -120,7 +120,7 @@ async def test_tools_of_all_pages_in_order_and_as_sent(lean: Start) -> None:
 
 
 async def test_a_tool_list_without_end_is_given_up(odd: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("takeback_tools.mcp.connector.PAGES", 20)
+    monkeypatch.setattr("takeback_tools.mcp.connection.PAGES", 20)
     with pytest.raises(OutcomeUnknown, match="does not end"):
         await ended(odd().tools())
 

@@ -10,7 +10,7 @@ import pytest
 
 from takeback.core.jsontext import JSON
 from takeback.ports import NotSent, OutcomeUnknown
-from takeback_tools.mcp import connector as connecting
+from takeback_tools.mcp import connection as connecting
 from takeback_tools.mcp import process
 from takeback_tools.mcp.connector import McpConnector
 
@@ -97,7 +97,7 @@ async def test_a_server_that_floods_us_and_does_not_read_fills_no_memory(
     monkeypatch.setattr(process, "PATIENCE", 0.1)
     upstream = odd("--flood")
     await upstream.start()
-    session = upstream._session
+    session = upstream._home._session
     assert session is not None
     asked = session.channel._peer._asked  # type: ignore[attr-defined]
     taken, full = 0, asyncio.Event()
@@ -119,6 +119,6 @@ async def test_a_server_that_floods_us_and_does_not_read_fills_no_memory(
 
 def buffered(upstream: McpConnector) -> int:
     """Bytes that wait in our own memory for the server to read."""
-    session = upstream._session
+    session = upstream._home._session
     assert session is not None
     return int(session.channel._stdin.get_write_buffer_size())  # type: ignore[attr-defined]

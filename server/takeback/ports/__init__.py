@@ -7,6 +7,7 @@ foreign exception through: what can go wrong is one of the exceptions below.
 from takeback.core.results import HTTP, VERSION
 from takeback.ports.agents import AgentUseCases, Caller, UndoAnswer
 from takeback.ports.compensation import CodedCompensation, Compensation, Impossible, Material, Remedy
+from takeback.ports.downstream import Ask, Bridge, Downstream, Questions, Tell
 from takeback.ports.ledger import (
     AccessEntry,
     Approach,
@@ -43,6 +44,8 @@ __all__ = [
     "AgentUseCases",
     "Answered",
     "Approach",
+    "Ask",
+    "Bridge",
     "Busy",
     "Caller",
     "Change",
@@ -50,6 +53,7 @@ __all__ = [
     "Clock",
     "CodedCompensation",
     "Compensation",
+    "Downstream",
     "HistoryQuery",
     "Ids",
     "Impossible",
@@ -65,9 +69,11 @@ __all__ = [
     "OutcomeUnknown",
     "Page",
     "ProgressSink",
+    "Questions",
     "Remedy",
     "Stale",
     "Standing",
+    "Tell",
     "ToolClient",
     "ToolDefinition",
     "ToolFailure",

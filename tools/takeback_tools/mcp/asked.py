@@ -11,6 +11,7 @@ from takeback.core.jsontext import JSON
 from takeback.ports import Answered
 from takeback_tools.mcp.channel import Hooks
 from takeback_tools.mcp.messages import INTERNAL_ERROR, error_message
+from takeback_tools.mcp.underway import Underway
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +27,13 @@ _TOO_MANY: Final = -32000
 class Asked:
     """Runs each request through the hooks in a task of its own and sends what comes of it."""
 
-    def __init__(self, hooks: Hooks, send: Callable[[Mapping[str, Any]], Awaitable[None]]) -> None:
-        self._hooks, self._send = hooks, send
+    def __init__(self, hooks: Hooks, underway: Underway, send: Callable[[Mapping[str, Any]], Awaitable[None]]) -> None:
+        self._hooks, self._underway, self._send = hooks, underway, send
         self._tasks: set[asyncio.Task[None]] = set()
         self._by_id: dict[str | int, asyncio.Task[None]] = {}
 
-    def take(self, number: JSON, method: str, params: JSON) -> None:
-        """Begin to answer. Returns at once."""
+    def take(self, number: JSON, method: str, params: JSON, *, during: int | None = None) -> None:
+        """Begin to answer. Returns at once. `during` is the request of ours on whose response stream it came."""
         if not isinstance(number, int | str) or isinstance(number, bool):
             log.debug("a request of the server with the id %r is dropped", number)
             return
@@ -40,7 +41,7 @@ class Asked:
             log.debug("too many requests of the server wait; one is dropped")
             return
         refused = len(self._tasks) >= MAX_ASKED and method != "ping"
-        task = asyncio.get_running_loop().create_task(self._answer(number, method, params, refused=refused))
+        task = asyncio.get_running_loop().create_task(self._answer(number, method, params, during, refused=refused))
         self._tasks.add(task)
         self._by_id[number] = task
         task.add_done_callback(lambda _: self._forget(number, task))
@@ -50,11 +51,11 @@ class Asked:
         if self._by_id.get(number) is task:  # a server may use a number again too early
             del self._by_id[number]
 
-    async def _answer(self, number: str | int, method: str, params: JSON, *, refused: bool) -> None:
+    async def _answer(self, number: str | int, method: str, params: JSON, during: int | None, *, refused: bool) -> None:
         try:
             if refused:
                 raise Answered(_TOO_MANY, "too many requests at a time")  # noqa: TRY301 - as the handler's own refusal
-            answer = {"jsonrpc": "2.0", "id": number, "result": await self._result(method, params)}
+            answer = {"jsonrpc": "2.0", "id": number, "result": await self._result(method, params, during)}
         except Answered as refusal:
             answer = error_message(number, refusal)
         except Exception:
@@ -62,10 +63,11 @@ class Asked:
             answer = error_message(number, Answered(INTERNAL_ERROR, "Internal error"))
         await self._send(answer)
 
-    async def _result(self, method: str, params: JSON) -> dict[str, Any]:
+    async def _result(self, method: str, params: JSON, during: int | None) -> dict[str, Any]:
         if method == "ping":
             return {}
-        return await self._hooks.request(method, params)
+        with self._underway.asking(during) as downstream:
+            return await self._hooks.request(method, params, downstream)
 
     def cancel(self, params: JSON) -> None:
         """The server took a request back (`notifications/cancelled`)."""

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from takeback.core.jsontext import JSON
-from takeback.ports import Answered, ProgressSink
+from takeback.ports import Answered, Downstream, ProgressSink
 
 METHOD_NOT_FOUND: Final = -32601
 MAX_MESSAGE: Final = 32 * 1024 * 1024
 """Bytes that one message from an upstream may have."""
 
 
-async def refuse(method: str, params: JSON) -> dict[str, Any]:  # noqa: ARG001 - as the hook has it
+async def refuse(method: str, params: JSON, downstream: Downstream | None) -> dict[str, Any]:  # noqa: ARG001 - a hook
     """Answer a server's request when nobody bridges it: `ping` is answered, anything else is not known.
 
     Raises:
@@ -35,11 +35,11 @@ class Hooks:
     """Where what the server says on its own goes.
 
     `notification` is called in the order of arrival and before the answers that came after it. `request` returns the
-    result for the server, or raises Answered.
+    result for the server, or raises Answered; it gets the client whose call is under way, or None where there is none.
     """
 
     notification: Callable[[str, JSON], None] = ignore
-    request: Callable[[str, JSON], Awaitable[dict[str, Any]]] = refuse
+    request: Callable[[str, JSON, Downstream | None], Awaitable[dict[str, Any]]] = refuse
 
 
 class Channel(Protocol):
@@ -61,8 +61,12 @@ class Channel(Protocol):
         timeout: float | None,
         progress: ProgressSink | None = None,
         headers: Mapping[str, str] | None = None,
+        downstream: Downstream | None = None,
     ) -> dict[str, Any]:
-        """As `takeback.ports.ToolClient.request`; without `timeout` it waits for as long as the connection lasts."""
+        """As `takeback.ports.ToolClient.request`; without `timeout` it waits for as long as the connection lasts.
+
+        `downstream` is the client that it is made for: whom to ask what the server asks meanwhile.
+        """
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """Send a notification; one that cannot be sent is dropped."""

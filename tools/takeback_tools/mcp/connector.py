@@ -1,42 +1,32 @@
-"""The connector to one MCP server: starts it, supervises it, and carries requests to it, whatever its transport."""
+"""The connector to one MCP server: as the guard meets it, and as each kind of client does."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
-
-import httpx2
-from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
 
 from takeback.core.jsontext import JSON
 from takeback.core.policy.schema import Upstream
-from takeback.ports import (
-    Answered,
-    NotificationSink,
-    NotSent,
-    OutcomeUnknown,
-    ProgressSink,
-    ToolDefinition,
-    ToolFailure,
-)
-from takeback_tools.mcp.channel import METHOD_NOT_FOUND, Channel, Hooks, refuse
-from takeback_tools.mcp.http import HttpChannel
+from takeback.ports import Downstream, NotificationSink, NotSent, ProgressSink, ToolClient, ToolDefinition
+from takeback_tools.mcp.channel import refuse
+from takeback_tools.mcp.connection import Connection
+from takeback_tools.mcp.declared import CLIENT, Declared, declared_for
 from takeback_tools.mcp.messages import unsubscribed
-from takeback_tools.mcp.process import launch
 from takeback_tools.mcp.pump import Pump
-from takeback_tools.mcp.session import Session, agree
+from takeback_tools.mcp.rounds import one_answer, until_complete
 from takeback_tools.mcp.settings import McpSettings
-from takeback_tools.mcp.sse import SseChannel
 
 log = logging.getLogger(__name__)
 
-PAGES: Final = 1000
-"""Pages that a list may have; one that goes on gives the same cursor for ever."""
+MOST: Final = 8
+"""Connections beside the guard's own: one for each era and set of capabilities that clients come with."""
 
-HOLD_OFF: Final = (0.5, 30.0)
-"""Seconds after a failed start before the next attempt: first, and at most (doubled each time)."""
+IDLE: Final = 15 * 60.0
+"""Seconds without a request after which such a connection is closed; the next request of its kind opens it again."""
 
 RequestHandler = Callable[[str, JSON], Awaitable[dict[str, Any]]]
 
@@ -44,33 +34,41 @@ RequestHandler = Callable[[str, JSON], Awaitable[dict[str, Any]]]
 class McpConnector:
     """One upstream of the policy.
 
-    A connection that ended is made anew by the next request, never in the middle of one.
+    A server of the handshake era is told once what its client can do, and may offer other tools for it. So there is a
+    connection for each set of capabilities, beside the guard's own (`_home`), which no client needs.
     """
 
     def __init__(self, name: str, settings: McpSettings) -> None:
         self.name, self._settings = name, settings
-        self._session: Session | None = None
-        self._starting: asyncio.Task[Session] | None = None
-        self._tools: tuple[ToolDefinition, ...] | None = None
-        self._param_headers: dict[str, Mapping[tuple[str, ...], str]] = {}
+        self._home = self._connection(Declared(settings.capabilities, CLIENT))
+        self._others: OrderedDict[str, Connection] = OrderedDict()
         self._sinks: list[Pump[tuple[str, JSON]]] = []
-        self._handler: RequestHandler = refuse
-        self._listening: asyncio.Task[None] | None = None
-        self._failures, self._not_before = 0, 0.0
-        self._last_failure = ""
+        self._handler: RequestHandler | None = None
+        self._only: Downstream | None = None
+        self._stateless: bool | None = None
+        self._caring: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
-        self._changes = 0
-        self._reading = asyncio.Lock()
+
+    def _connection(self, declared: Declared) -> Connection:
+        async def asked(method: str, params: JSON, downstream: Downstream | None) -> dict[str, Any]:
+            return await self._asked(method, params, downstream)
+
+        def told(method: str, params: JSON) -> None:
+            self._told(connection, method, params)
+
+        connection = Connection(self.name, self._settings, declared, told=told, asked=asked)
+        return connection
 
     @property
     def capabilities(self) -> Mapping[str, Any]:
         """As `ToolClient.capabilities`."""
-        return self._session.capabilities if self._session is not None else {}
+        return self._home.capabilities
 
     @property
     def instructions(self) -> str | None:
         """As `ToolClient.instructions`."""
-        return self._session.instructions if self._session is not None else None
+        return self._home.instructions
 
     def on_notification(self, sink: NotificationSink) -> None:
         """As `ToolClient.on_notification`."""
@@ -85,115 +83,19 @@ class McpConnector:
         """Who answers what the server asks (elicitation, sampling, roots) from now on. Raises Answered to refuse."""
         self._handler = handler
 
-    # --- The connection ------------------------------------------------------------------------------------------
-
     async def start(self) -> None:
         """As `ToolClient.start`."""
-        await self._connected()
-
-    async def _connected(self) -> Session:
-        session = self._session
-        if session is not None and not session.channel.lost.done():
-            return session
-        if self._closed:
-            raise NotSent(f"upstream {self.name} was stopped")
-        if self._starting is None:
-            self._starting = asyncio.get_running_loop().create_task(self._begin())
-            self._starting.add_done_callback(self._started)
-        starting = self._starting
-        try:
-            return await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            if starting.cancelled():  # by `close`, and not we by our caller
-                raise NotSent(f"upstream {self.name} was stopped") from None
-            raise
-
-    def _started(self, task: asyncio.Task[Session]) -> None:
-        self._starting = None
-        if not task.cancelled():
-            task.exception()  # whoever waited has it; nobody may be left to
-
-    async def _begin(self) -> Session:
-        loop = asyncio.get_running_loop()
-        if self._session is not None:
-            log.warning("%s; it is started again", self._session.channel.lost.result())
-            await self._drop()
-        if loop.time() < self._not_before:
-            raise NotSent(f"{self._last_failure} (next attempt in {self._not_before - loop.time():.1f} s)")
-        try:
-            self._session = session = await self._open()
-        except ToolFailure as failure:
-            first, longest = HOLD_OFF
-            self._not_before = loop.time() + min(first * 2**self._failures, longest)
-            self._failures += 1
-            self._last_failure = self._clean(f"upstream {self.name} does not start: {failure}")
-            raise NotSent(self._last_failure) from None
-        self._failures = 0
-        if session.stateless:
-            self._listening = loop.create_task(self._listen(session))
-        return session
-
-    async def _open(self) -> Session:
-        channel = await self._channel()
-        try:
-            return await agree(channel, self._settings.capabilities, self._settings.start_timeout)
-        except ToolFailure as failure:
-            await channel.close()
-            if channel.diagnosis:
-                raise NotSent(f"{failure}; {channel.diagnosis}") from None
-            raise
-        except BaseException:
-            await channel.close()
-            raise
-
-    async def _channel(self) -> Channel:
-        hooks = Hooks(notification=self._tell, request=self._asked)
-        settings = self._settings
-        if settings.transport == "stdio":
-            return await launch(self.name, settings, hooks)
-        try:
-            channel = (SseChannel if settings.transport == "sse" else HttpChannel)(self.name, settings, hooks)
-        except (ValueError, httpx2.InvalidURL) as error:
-            raise NotSent(f"its url or headers cannot be used: {error}") from None
-        if isinstance(channel, SseChannel):
-            await channel.open(settings.start_timeout)
-        return channel
-
-    async def _listen(self, session: Session) -> None:
-        """The stateless era's way to hear that a list changed. A server that cannot is not asked again."""
-        wanted = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
-        wait, longest = HOLD_OFF
-        while not session.channel.lost.done():
-            try:
-                await session.request("subscriptions/listen", {"notifications": wanted}, timeout=None)
-                wait = HOLD_OFF[0]
-            except Answered:
-                return
-            except ToolFailure:
-                wait = min(wait * 2, longest)
-            await asyncio.sleep(wait)
-            self._outdated()  # what changed while nobody listened is not told again
-
-    async def _drop(self) -> None:
-        session, self._session = self._session, None
-        self._outdated()
-        if self._listening is not None:
-            self._listening.cancel()
-            self._listening = None
-        if session is not None:
-            await session.channel.close()
+        await self._home.connected()
 
     async def close(self) -> None:
         """As `ToolClient.close`."""
         self._closed = True
-        if self._starting is not None:
-            self._starting.cancel()
-            await asyncio.wait({self._starting}, timeout=5.0)
-        await self._drop()
+        if self._caring is not None:
+            self._caring.cancel()
+        closing = [connection.close() for connection in (self._home, *self._others.values())]
+        await asyncio.gather(*closing, *self._closing)
         for sink in self._sinks:
             sink.stop()
-
-    # --- Requests ------------------------------------------------------------------------------------------------
 
     async def request(
         self,
@@ -205,93 +107,190 @@ class McpConnector:
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """As `ToolClient.request`."""
-        session = await self._connected()
-        if session.stateless and self._settings.transport == "http" and method == "tools/call" and params is not None:
-            headers = {**await self._mirrored(params), **(headers or {})}
-        bound = timeout if timeout is not None else self._settings.timeout
-        try:
-            return await session.request(method, params, timeout=bound, progress=progress, headers=headers)
-        except Answered:
-            raise
-        except OutcomeUnknown as failure:
-            diagnosis = session.channel.diagnosis if failure.kind == "lost" else ""
-            raise OutcomeUnknown(failure.kind, self._clean(_joined(str(failure), diagnosis))) from None
-        except NotSent as failure:
-            raise NotSent(self._clean(_joined(str(failure), session.channel.diagnosis))) from None
-
-    async def _mirrored(self, params: Mapping[str, Any]) -> dict[str, str]:
-        """The `Mcp-Param-*` headers that the tool's schema asks for. A server refuses a call that lacks them."""
-        try:
-            await self.tools()
-        except ToolFailure as failure:
-            raise NotSent(f"nothing was called, because the tools could not be listed: {failure}") from None
-        wanted = self._param_headers.get(str(params.get("name")))
-        return mcp_param_headers(wanted, params.get("arguments") or {}) if wanted else {}
-
-    def _clean(self, text: str) -> str:
-        return self._settings.redacted(text)
-
-    # --- Tools ---------------------------------------------------------------------------------------------------
+        return await self.request_for(self._only, method, params, timeout=timeout, progress=progress, headers=headers)
 
     async def tools(self) -> Sequence[ToolDefinition]:
         """As `ToolClient.tools`."""
-        await self._connected()
-        return self._tools if self._tools is not None else await self._read_once()
+        return (await self._home.listed(self._only)).tools
 
-    async def _read_once(self) -> tuple[ToolDefinition, ...]:
-        """The list, read once for all who ask at the same time."""
-        async with self._reading:
-            return self._tools if self._tools is not None else await self._read_tools()
+    # --- For one client ------------------------------------------------------------------------------------------
 
-    async def _read_tools(self) -> tuple[ToolDefinition, ...]:
-        changes = self._changes
-        definitions = tuple(ToolDefinition(self.name, tool["name"], tool) for tool in await self._listed())
-        self._param_headers = {d.name: x_mcp_header_map(d.input_schema) for d in definitions}
-        if changes == self._changes:  # otherwise it changed while it was read: the next one asks again
-            self._tools = definitions
-        return definitions
+    def behind(self, downstream: Downstream) -> ToolClient:
+        """As `Bridge.behind`."""
+        return Behind(self, downstream)
 
-    async def _listed(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        cursor: object = None
-        for _ in range(PAGES):
-            try:
-                page = await self.request("tools/list", {"cursor": cursor} if cursor is not None else None)
-            except Answered as refusal:
-                if refusal.code == METHOD_NOT_FOUND and "tools" not in self.capabilities:
-                    return []
-                raise
-            tools = page.get("tools")
-            if not isinstance(tools, list) or not all(
-                isinstance(t, dict) and isinstance(t.get("name"), str) for t in tools
-            ):
-                raise OutcomeUnknown("malformed", f"upstream {self.name} gave a list of tools that is none")
-            found += tools
-            cursor = page.get("nextCursor")
-            if cursor is None:
-                return found
-        raise OutcomeUnknown("malformed", f"the tool list of upstream {self.name} does not end")
+    def meet(self, downstream: Downstream) -> None:
+        """As `Bridge.meet`."""
+        self._only = downstream
+        declared = declared_for(downstream, named=True)
+        if self._home.declared == declared:
+            return
+        before, self._home = self._home, self._connection(declared)
+        if before.called:
+            self._others[before.declared.key] = before
+        else:
+            self._close(before)
+
+    async def heard(self, downstream: Downstream, method: str, params: JSON) -> None:
+        """As `Bridge.heard`."""
+        connection = self._known(replace(declared_for(downstream, named=False), stateless_first=False))
+        if connection is not None:
+            await connection.notify(method, params)
+
+    async def request_for(
+        self,
+        downstream: Downstream | None,
+        method: str,
+        params: Mapping[str, Any] | None,
+        *,
+        timeout: float | None,
+        progress: ProgressSink | None,
+        headers: Mapping[str, str] | None,
+    ) -> dict[str, Any]:
+        """As `ToolClient.request`, on the connection for this client; what the server asks is asked of it."""
+        connection = await self._for(downstream)
+        session = await connection.connected()
+
+        async def send(sent: Mapping[str, Any] | None) -> dict[str, Any]:
+            return await connection.request(
+                method, sent, timeout=timeout, progress=progress, headers=headers, downstream=downstream
+            )
+
+        return await (until_complete(send, params, downstream) if session.stateless else send(params))
+
+    async def tools_for(self, downstream: Downstream) -> Sequence[ToolDefinition]:
+        """As `ToolClient.tools`, as this client gets them."""
+        return (await (await self._for(downstream)).listed(downstream)).tools
+
+    def capabilities_for(self, downstream: Downstream) -> Mapping[str, Any]:
+        """As `ToolClient.capabilities`, on the connection for this client, if it has begun."""
+        connection = self._known(replace(declared_for(downstream, named=False), stateless_first=False))
+        return (connection.capabilities if connection is not None else {}) or self.capabilities
+
+    def _known(self, declared: Declared) -> Connection | None:
+        if self._home.stateless or self._home.declared.key == declared.key:
+            return self._home
+        return self._others.get(declared.key)
+
+    async def _for(self, downstream: Downstream | None) -> Connection:
+        """The connection for this client.
+
+        Raises:
+            NotSent: it cannot be had; or there are too many already, and all are in use.
+        """
+        if downstream is None or self._home.stateless:
+            return self._home
+        if downstream.stateless and self._settings.transport == "http" and self._stateless is not False:
+            known = self._opened(Declared({}, CLIENT, stateless_first=True))
+            if (await known.connected()).stateless:
+                return known  # each request says for which client it is made
+            self._stateless = False
+            self._close(known)
+        # Behind a pipe is a process: one more is not started merely to speak of the same thing in another era.
+        declared = replace(declared_for(downstream, named=False), stateless_first=False)
+        return self._known(declared) or self._opened(declared)
+
+    def _opened(self, declared: Declared) -> Connection:
+        known = self._others.get(declared.key)
+        if known is None:
+            self._make_room()
+            known = self._others[declared.key] = self._connection(declared)
+            self._care()
+        self._others.move_to_end(declared.key)
+        return known
+
+    def _make_room(self) -> None:
+        if self._closed:
+            raise NotSent(f"upstream {self.name} was stopped")
+        if len(self._others) < MOST:
+            return
+        idle = next((c for c in self._others.values() if not c.in_flight), None)
+        if idle is None:
+            raise NotSent(f"too many clients with different capabilities use {self.name} at a time")
+        self._close(idle)
+
+    def _close(self, connection: Connection) -> None:
+        """Let go of it, in the background."""
+        self._others.pop(connection.declared.key, None)
+        task = asyncio.get_running_loop().create_task(connection.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _care(self) -> None:
+        if self._caring is None or self._caring.done():
+            self._caring = asyncio.get_running_loop().create_task(self._close_idle())
+
+    async def _close_idle(self) -> None:
+        while self._others:
+            await asyncio.sleep(IDLE / 4)
+            now = asyncio.get_running_loop().time()
+            for connection in list(self._others.values()):
+                if not connection.in_flight and now - connection.used_at > IDLE:
+                    self._close(connection)
 
     # --- What the server says on its own -------------------------------------------------------------------------
 
-    async def _asked(self, method: str, params: JSON) -> dict[str, Any]:
-        return await self._handler(method, params)
+    async def _asked(self, method: str, params: JSON, downstream: Downstream | None) -> dict[str, Any]:
+        asked = downstream or self._only
+        if asked is not None and asked.ask is not None:
+            return await one_answer(method, params, asked.ask)
+        if self._handler is not None:
+            return await self._handler(method, params)
+        return await refuse(method, params, None)
 
-    def _tell(self, method: str, params: JSON) -> None:
+    def _told(self, connection: Connection, method: str, params: JSON) -> None:
         if method == "notifications/subscriptions/acknowledged":
             return  # ours: who listens to us subscribes with us
         if method == "notifications/tools/list_changed":
-            self._outdated()
+            connection.outdated()
         for sink in self._sinks:
             sink.offer((method, unsubscribed(params)))
 
-    def _outdated(self) -> None:
-        self._tools = None
-        self._changes += 1
 
+class Behind:
+    """An upstream as one client meets it."""
 
-def _joined(text: str, more: str) -> str:
-    return f"{text}; {more}" if more else text
+    def __init__(self, connector: McpConnector, downstream: Downstream) -> None:
+        self.name = connector.name
+        self._connector, self._downstream = connector, downstream
+
+    @property
+    def capabilities(self) -> Mapping[str, Any]:
+        """As `ToolClient.capabilities`."""
+        return self._connector.capabilities_for(self._downstream)
+
+    @property
+    def instructions(self) -> str | None:
+        """As `ToolClient.instructions`."""
+        return self._connector.instructions
+
+    async def start(self) -> None:
+        """Nothing is started before the first request."""
+
+    async def close(self) -> None:
+        """The connection is the connector's."""
+
+    def on_notification(self, sink: NotificationSink) -> None:
+        """As `ToolClient.on_notification`: those of every connection."""
+        self._connector.on_notification(sink)
+
+    async def tools(self) -> Sequence[ToolDefinition]:
+        """As `ToolClient.tools`."""
+        return await self._connector.tools_for(self._downstream)
+
+    async def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        *,
+        timeout: float | None = None,
+        progress: ProgressSink | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """As `ToolClient.request`."""
+        return await self._connector.request_for(
+            self._downstream, method, params, timeout=timeout, progress=progress, headers=headers
+        )
 
 
 def from_policy(name: str, upstream: Upstream) -> McpConnector:

@@ -17,7 +17,7 @@ from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 from takeback.core.jsontext import dumps
-from takeback.ports import NotSent, OutcomeUnknown, ProgressSink, ToolFailure
+from takeback.ports import Downstream, NotSent, OutcomeUnknown, ProgressSink, ToolFailure
 from takeback_tools.mcp.asked import Asked
 from takeback_tools.mcp.channel import Hooks
 from takeback_tools.mcp.exchange import (
@@ -30,9 +30,9 @@ from takeback_tools.mcp.exchange import (
     open_response,
     refusal_of,
 )
-from takeback_tools.mcp.messages import answers, messages_in, notification, number_of, request_text, settled
-from takeback_tools.mcp.pump import Pump
+from takeback_tools.mcp.messages import answers, messages_in, notification, request_text, settled
 from takeback_tools.mcp.settings import McpSettings
+from takeback_tools.mcp.underway import Limit, Request, Underway
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,6 @@ CLOSE_TIMEOUT: Final = 2.0
 LISTEN_PAUSE: Final = (1.0, 30.0)
 """Seconds between attempts to listen for what the server says on its own: first, and at most."""
 
-_SINK_GRACE: Final = 1.0
 _OK: Final = 200
 _ERROR: Final = 400
 
@@ -65,8 +64,8 @@ class HttpChannel:
         self._client = make_client(settings)
         self._session: str | None = None
         self._next_id = 0
-        self._asked = Asked(hooks, self._post_quietly)
-        self._pumps: dict[int, Pump[Mapping[str, Any]]] = {}
+        self._underway = Underway()
+        self._asked = Asked(hooks, self._underway, self._post_quietly)
         self._background: set[asyncio.Task[None]] = set()
         self.version = ""
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -83,6 +82,7 @@ class HttpChannel:
         timeout: float | None,
         progress: ProgressSink | None = None,
         headers: Mapping[str, str] | None = None,
+        downstream: Downstream | None = None,
     ) -> dict[str, Any]:
         """As `Channel.request`."""
         if self.lost.done():
@@ -90,10 +90,10 @@ class HttpChannel:
         self._next_id = number = self._next_id + 1
         text = request_text(number, method, params, with_progress=progress is not None)
         post = self._post_request(text, {**method_headers(method, params), **(headers or {})})
-        if progress is not None:
-            self._pumps[number] = Pump(progress, f"progress of {method}")
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(None) as time:
+                limit = Limit(timeout, lambda: time.reschedule(0.0))
+                self._underway.begin(number, Request(method, limit, progress, downstream))
                 return await self._exchange(number, post, opening=method == "initialize")
         except TimeoutError:
             self._tell_cancelled(number, method, "no answer in time")
@@ -105,9 +105,7 @@ class HttpChannel:
             self._lose(str(ended))
             raise
         finally:
-            pump = self._pumps.pop(number, None)
-            if pump is not None:
-                pump.stop()
+            self._underway.end(number)
 
     async def _exchange(self, number: int, post: httpx2.Request, *, opening: bool) -> dict[str, Any]:
         response = await open_response(self._client, post)
@@ -117,9 +115,7 @@ class HttpChannel:
             answer = await self._streamed(number, response)
         else:
             answer = await self._whole(number, response, in_session=SESSION_HEADER in post.headers)
-        pump = self._pumps.get(number)
-        if pump is not None:
-            await pump.finish(_SINK_GRACE)
+        await self._underway.finish(number)
         return settled(answer)
 
     async def _whole(self, number: int, response: httpx2.Response, *, in_session: bool) -> Mapping[str, Any]:
@@ -173,14 +169,12 @@ class HttpChannel:
             return False
         params = message.get("params")
         if "id" in message:
-            self._asked.take(message["id"], method, params)
+            self._asked.take(message["id"], method, params, during=number)
         elif method == "notifications/progress" and isinstance(params, dict):
-            pump = self._pumps.get(number_of(params.get("progressToken")) or 0)
-            if pump is not None:
-                pump.offer({key: value for key, value in params.items() if key != "progressToken"})
+            self._underway.progressed(params)
         elif method == "notifications/cancelled":
             self._asked.cancel(params)
-        else:
+        elif not self._underway.told(method, params, number):
             self._hooks.notification(method, params)
         return False
 

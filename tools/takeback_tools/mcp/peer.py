@@ -15,19 +15,16 @@ from typing import Any, Final
 
 from takeback.core.jsontext import JSON, MalformedJSON, dumps, loads
 from takeback.core.lines import Lines
-from takeback.ports import NotSent, OutcomeUnknown, ProgressSink, ToolFailure
+from takeback.ports import Downstream, NotSent, OutcomeUnknown, ProgressSink, ToolFailure
 from takeback_tools.mcp.asked import Asked
 from takeback_tools.mcp.channel import Hooks
 from takeback_tools.mcp.messages import notification, number_of, request_text, settled
-from takeback_tools.mcp.pump import Pump
+from takeback_tools.mcp.underway import Limit, Request, Underway
 
 log = logging.getLogger(__name__)
 
 NOISE_KEPT: Final = 10
 NOISE_WIDTH: Final = 300
-SINK_GRACE: Final = 1.0
-"""Seconds that a progress listener may lag behind the answer."""
-
 _ANSWER_HEAD: Final = re.compile(rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,18})\s*,')
 
 Outcome = asyncio.Future[dict[str, Any]]
@@ -47,8 +44,8 @@ class Peer:
         self._limit = limit
         self._next_id = 0
         self._pending: dict[int, Outcome] = {}
-        self._pumps: dict[int, Pump[Mapping[str, Any]]] = {}
-        self._asked = Asked(hooks, self._reply)
+        self._underway = Underway()
+        self._asked = Asked(hooks, self._underway, self._reply)
         self._resumed: asyncio.Event | None = None
         self.ended: str | None = None
         self.noise: deque[str] = deque(maxlen=NOISE_KEPT)
@@ -63,6 +60,7 @@ class Peer:
         *,
         timeout: float | None = None,
         progress: ProgressSink | None = None,
+        downstream: Downstream | None = None,
     ) -> dict[str, Any]:
         """Send one request and return its `result` as it came. `timeout` is in seconds, from the send.
 
@@ -77,28 +75,23 @@ class Peer:
         line = request_text(number, method, params, with_progress=progress is not None) + b"\n"
         outcome: Outcome = self._loop.create_future()
         self._pending[number] = outcome
-        if progress is not None:
-            self._pumps[number] = Pump(progress, f"progress of {method}")
+        limit = Limit(timeout, lambda: self._expire(number, method, timeout or 0.0))
+        self._underway.begin(number, Request(method, limit, progress, downstream))
         if not self._write(line):
             self._forget(number)
             raise NotSent("the connection is closed")
-        return await self._outcome(number, outcome, method, timeout)
+        return await self._outcome(number, outcome, method)
 
-    async def _outcome(self, number: int, outcome: Outcome, method: str, timeout: float | None) -> dict[str, Any]:
-        timer = None if timeout is None else self._loop.call_later(timeout, self._expire, number, method, timeout)
+    async def _outcome(self, number: int, outcome: Outcome, method: str) -> dict[str, Any]:
         try:
             result = await outcome
-            pump = self._pumps.get(number)
-            if pump is not None:
-                await pump.finish(SINK_GRACE)
+            await self._underway.finish(number)
             return result
         except asyncio.CancelledError:
             if number in self._pending:
                 self._tell_cancelled(number, method, "the caller gave up")
             raise
         finally:
-            if timer is not None:
-                timer.cancel()
             self._forget(number)
 
     def _expire(self, number: int, method: str, timeout: float) -> None:
@@ -114,10 +107,7 @@ class Peer:
 
     def _forget(self, number: int) -> None:
         self._pending.pop(number, None)
-        if self._pumps:
-            pump = self._pumps.pop(number, None)
-            if pump is not None:
-                pump.stop()
+        self._underway.end(number)
 
     def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """Send a notification; one that cannot be sent is dropped."""
@@ -223,13 +213,11 @@ class Peer:
 
     def _notified(self, method: str, params: JSON) -> None:
         if method == "notifications/progress":
-            if self._pumps and isinstance(params, dict):
-                pump = self._pumps.get(number_of(params.get("progressToken")) or 0)
-                if pump is not None:
-                    pump.offer({key: value for key, value in params.items() if key != "progressToken"})
+            if isinstance(params, dict):
+                self._underway.progressed(params)
         elif method == "notifications/cancelled":
             self._asked.cancel(params)
-        else:
+        elif not self._underway.told(method, params, None):
             self._hooks.notification(method, params)
 
     async def _reply(self, message: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from takeback.core.lines import Lines
-from takeback.ports import NotSent, ProgressSink
+from takeback.ports import Downstream, NotSent, ProgressSink
 from takeback_tools.mcp.channel import MAX_MESSAGE, Hooks
 from takeback_tools.mcp.peer import Peer
 from takeback_tools.mcp.settings import McpSettings
@@ -103,9 +103,10 @@ class ProcessChannel(asyncio.SubprocessProtocol):
         timeout: float | None,
         progress: ProgressSink | None = None,
         headers: Mapping[str, str] | None = None,
+        downstream: Downstream | None = None,
     ) -> dict[str, Any]:
         """As `Channel.request`."""
-        return await self._peer.request(method, params, timeout=timeout, progress=progress)
+        return await self._peer.request(method, params, timeout=timeout, progress=progress, downstream=downstream)
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """As `Channel.notify`."""

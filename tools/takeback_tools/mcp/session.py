@@ -6,19 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mcp.types import (
-    CLIENT_CAPABILITIES_META_KEY,
-    CLIENT_INFO_META_KEY,
-    PROTOCOL_VERSION_META_KEY,
-    UNSUPPORTED_PROTOCOL_VERSION,
-)
+from mcp.types import UNSUPPORTED_PROTOCOL_VERSION
 from mcp.types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
 
-from takeback import __version__
-from takeback.ports import Answered, NotSent, OutcomeUnknown, ProgressSink, ToolFailure
+from takeback.ports import Answered, Downstream, NotSent, OutcomeUnknown, ProgressSink, ToolFailure
 from takeback_tools.mcp.channel import Channel
+from takeback_tools.mcp.declared import Declared, envelope
 
-CLIENT: Final = {"name": "takeback", "version": __version__}
+DISCOVERY_PATIENCE: Final = 5.0
+"""Seconds for the question whether a server speaks the stateless era: old ones may leave it unanswered."""
 
 _NOT_A_HANDSHAKE_SERVER: Final = {-32601, -32600, -32602, UNSUPPORTED_PROTOCOL_VERSION}
 """Codes with which a server of the stateless era may answer `initialize`."""
@@ -26,18 +22,18 @@ _NOT_A_HANDSHAKE_SERVER: Final = {-32601, -32600, -32602, UNSUPPORTED_PROTOCOL_V
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A channel and what was agreed on it. `envelope` is the `_meta` that the stateless era wants in each request."""
+    """A channel and what was agreed on it. `declared` is what the server was told of us."""
 
     channel: Channel
     version: str
     capabilities: Mapping[str, Any]
     instructions: str | None
-    envelope: Mapping[str, Any]
+    declared: Declared
 
     @property
     def stateless(self) -> bool:
         """Whether the server speaks the stateless era's protocol with us."""
-        return bool(self.envelope)
+        return self.version in MODERN_PROTOCOL_VERSIONS
 
     async def request(
         self,
@@ -47,59 +43,73 @@ class Session:
         timeout: float | None,
         progress: ProgressSink | None = None,
         headers: Mapping[str, str] | None = None,
+        downstream: Downstream | None = None,
     ) -> dict[str, Any]:
         """As `Channel.request`, in the agreed envelope."""
         return await self.channel.request(
-            method, self._enveloped(params), timeout=timeout, progress=progress, headers=headers
+            method,
+            self._enveloped(params, downstream),
+            timeout=timeout,
+            progress=progress,
+            headers=headers,
+            downstream=downstream,
         )
 
-    def _enveloped(self, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        if not self.envelope:
+    def _enveloped(self, params: Mapping[str, Any] | None, downstream: Downstream | None) -> Mapping[str, Any] | None:
+        if not self.stateless:
             return params
         given = params or {}
-        return {**given, "_meta": {**(given.get("_meta") or {}), **self.envelope}}
+        return {**given, "_meta": {**(given.get("_meta") or {}), **envelope(self.declared, downstream)}}
 
 
-async def agree(channel: Channel, capabilities: Mapping[str, Any], timeout: float) -> Session:
+async def agree(channel: Channel, declared: Declared, timeout: float) -> Session:
     """Negotiate: the handshake first, which most servers know, and where it is refused, `server/discover`.
+
+    With `declared.stateless_first` the other way round.
 
     Raises:
         ToolFailure: neither works.
     """
-    params = {"protocolVersion": LATEST_HANDSHAKE_VERSION, "capabilities": dict(capabilities), "clientInfo": CLIENT}
+    if declared.stateless_first:
+        try:
+            return await _discover(channel, declared, min(timeout, DISCOVERY_PATIENCE))
+        except (Answered, OutcomeUnknown, NotSent):
+            channel.version = ""  # it does not speak it, or not with us: the handshake says what is wrong
+    params = {
+        "protocolVersion": LATEST_HANDSHAKE_VERSION,
+        "capabilities": dict(declared.capabilities),
+        "clientInfo": dict(declared.info),
+    }
     try:
         result = await channel.request("initialize", params, timeout=timeout)
     except Answered as refusal:
-        if refusal.code not in _NOT_A_HANDSHAKE_SERVER:
+        if refusal.code not in _NOT_A_HANDSHAKE_SERVER or declared.stateless_first:
             raise
-        return await _discover(channel, capabilities, timeout, refusal)
+        try:
+            return await _discover(channel, declared, timeout)
+        except NotSent:
+            raise
+        except ToolFailure:
+            raise refusal from None
     version = result.get("protocolVersion")
     if not isinstance(version, str):
         raise OutcomeUnknown("malformed", "its answer to initialize names no protocol version")
-    session = Session(channel, version, _mapping(result, "capabilities"), _text(result, "instructions"), {})
+    session = Session(channel, version, _mapping(result, "capabilities"), _text(result, "instructions"), declared)
     channel.version = version
     await channel.notify("notifications/initialized")
     return session
 
 
-async def _discover(channel: Channel, capabilities: Mapping[str, Any], timeout: float, refusal: Answered) -> Session:
-    envelope = {
-        PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION,
-        CLIENT_INFO_META_KEY: CLIENT,
-        CLIENT_CAPABILITIES_META_KEY: dict(capabilities),
-    }
+async def _discover(channel: Channel, declared: Declared, timeout: float) -> Session:
     channel.version = LATEST_MODERN_VERSION
-    try:
-        result = await channel.request("server/discover", {"_meta": envelope}, timeout=timeout)
-    except ToolFailure:
-        raise refusal from None
+    result = await channel.request("server/discover", {"_meta": envelope(declared)}, timeout=timeout)
     supported = result.get("supportedVersions")
     if not isinstance(supported, list) or not set(MODERN_PROTOCOL_VERSIONS) & {
         v for v in supported if isinstance(v, str)
     }:
         raise NotSent(f"it speaks {supported!r}, and the guard {LATEST_HANDSHAKE_VERSION} or {LATEST_MODERN_VERSION}")
     return Session(
-        channel, LATEST_MODERN_VERSION, _mapping(result, "capabilities"), _text(result, "instructions"), envelope
+        channel, LATEST_MODERN_VERSION, _mapping(result, "capabilities"), _text(result, "instructions"), declared
     )
 
 

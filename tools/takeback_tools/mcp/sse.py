@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import httpx2
 
-from takeback.ports import NotSent, OutcomeUnknown, ProgressSink, ToolFailure
+from takeback.ports import Downstream, NotSent, OutcomeUnknown, ProgressSink, ToolFailure
 from takeback_tools.mcp.channel import MAX_MESSAGE, Hooks
 from takeback_tools.mcp.exchange import SessionEnded, address, body_of, is_event_stream, open_response, refusal_of
 from takeback_tools.mcp.http import CONNECT_TIMEOUT, make_client
@@ -127,10 +127,11 @@ class SseChannel:
         timeout: float | None,
         progress: ProgressSink | None = None,
         headers: Mapping[str, str] | None = None,
+        downstream: Downstream | None = None,
     ) -> dict[str, Any]:
         """As `Channel.request`."""
         self._extra = headers or {}  # for the write, which comes before anything that waits
-        return await self._peer.request(method, params, timeout=timeout, progress=progress)
+        return await self._peer.request(method, params, timeout=timeout, progress=progress, downstream=downstream)
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """As `Channel.notify`. It has arrived when this returns: what follows must not overtake it."""

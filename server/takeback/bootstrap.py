@@ -14,6 +14,7 @@ from platformdirs import user_state_path
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from takeback.core.policy.extending import Base, named_base
 from takeback.core.policy.load import Policy, load
 from takeback.core.policy.schema import Upstream
 from takeback.extensions import compensations, connector
@@ -39,17 +40,23 @@ def state_folder(env: Mapping[str, str]) -> Path:
 
 
 def read_policy(path: Path, env: Mapping[str, str]) -> Policy:
-    """Load a policy file.
+    """Load a policy file, and the one that it extends where it names one (a path from its own folder).
 
     Raises:
-        StartFailure: it cannot be read.
+        StartFailure: one of them cannot be read.
         PolicyMistakes: it has mistakes; all of them.
     """
+    text = _text_of(path)
+    name = named_base(text)
+    base = Base(name, _text_of(path.parent / name)) if name is not None else None
+    return load(text, env={"STATE": str(state_folder(env)), **env}, source=path.name, base=base)
+
+
+def _text_of(path: Path) -> bytes:
     try:
-        text = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise StartFailure(f"cannot read the policy {path}: {error.strerror}") from None
-    return load(text, env={"STATE": str(state_folder(env)), **env}, source=path.name)
 
 
 def client_of(name: str, upstream: Upstream) -> ToolClient:

@@ -15,6 +15,7 @@ from takeback.core.policy.crosscheck import Sound, cited, crosscheck
 from takeback.core.policy.document import Unreadable, parse, shape, without
 from takeback.core.policy.durations import durations
 from takeback.core.policy.environment import fill
+from takeback.core.policy.extending import Base, extended
 from takeback.core.policy.later import later
 from takeback.core.policy.mistakes import Mistake, PolicyMistakes, told
 from takeback.core.policy.schema import LedgerTable, PolicyFile, Rule
@@ -54,23 +55,26 @@ class Policy:
         return found
 
 
-def load(text: str | bytes, *, env: Mapping[str, str], source: str = "policy.toml") -> Policy:
+def load(text: str | bytes, *, env: Mapping[str, str], source: str = "policy.toml", base: Base | None = None) -> Policy:
     """Load a policy. `env` is what `${NAME}` stands for, with `STATE`; `source` names the file in errors.
+
+    `base` is the file that it extends, where it names one.
 
     Raises:
         PolicyMistakes: it has mistakes; all of them, and no value of `env` in their words.
     """
     try:
-        document = parse(text)
+        whole = extended(parse(text), base)
     except Unreadable as unreadable:
         raise PolicyMistakes([unreadable.mistake], source) from None
+    document = whole.document
     filled = fill(_with_ledger(document, env), env)
-    known = [*shape(document), *filled.mistakes, *later(document), *durations(filled.document)]
+    known = [*whole.mistakes, *shape(document), *filled.mistakes, *later(document), *durations(filled.document)]
     usable = reduce(without, (mistake.keys for mistake in known if mistake not in filled.mistakes), filled.document)
     file, wrong = _validated(usable, document)
     mistakes = told(document, known, wrong, crosscheck(_sound(usable, [*_breaking(known), *wrong])))
     if mistakes or file is None:
-        raise PolicyMistakes(mistakes, source)
+        raise PolicyMistakes(whole.placed(mistakes), source)
     return Policy(file, digest(document), tuple(map(_numbered, range(len(file.rule)), file.rule)), filled.secrets)
 
 

@@ -16,12 +16,16 @@ _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One mistake: the keys that lead to it, what is wrong, what to do. `tool` tells which rule it stands in."""
+    """One mistake: the keys that lead to it, what is wrong, what to do.
+
+    `tool` tells which rule it stands in, `file` in which file, where that is not the one that was loaded.
+    """
 
     keys: Keys
     message: str
     suggestion: str = ""
     tool: str = ""
+    file: str = ""
 
     @property
     def path(self) -> str:
@@ -30,6 +34,7 @@ class Mistake:
 
     def __str__(self) -> str:
         where = f"{self.path} ({self.tool})" if self.tool else self.path
+        where = f"{self.file}: {where}" if self.file else where
         told = f"{self.message}; {self.suggestion}" if self.suggestion else self.message
         return _printable(f"{where}: {told}" if where else told)
 

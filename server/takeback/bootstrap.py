@@ -59,9 +59,9 @@ def _text_of(path: Path) -> bytes:
         raise StartFailure(f"cannot read the policy {path}: {error.strerror}") from None
 
 
-def client_of(name: str, upstream: Upstream) -> ToolClient:
-    """The client of one upstream, by the connector that is installed for its kind."""
-    return connector("mcp")(name, upstream)
+def client_of(name: str, upstream: Upstream, tenant: str) -> ToolClient:
+    """The client of one upstream, by the connector that is installed for its kind, with the tenant's credentials."""
+    return connector(upstream.kind)(name, upstream, tenant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +102,21 @@ def _address(url: str) -> str:
 
 
 @asynccontextmanager
-async def running(policy: Policy, *, upstreams: bool = True, one_must_start: bool = False) -> AsyncIterator[Guard]:
+async def running(
+    policy: Policy, *, upstreams: bool = True, one_must_start: bool = False, tenant: str | None = None
+) -> AsyncIterator[Guard]:
     """A guard with its ledger and its upstreams, stopped in the right order at the end.
 
-    An upstream that cannot be used is named in `failed`; the others serve. With `one_must_start`, a policy of which
-    no upstream starts is a StartFailure: a guard without a single tool looks like one that works.
+    It signs in to the upstreams as `tenant` (the policy's default where none is named). An upstream that cannot be used
+    is named in `failed`; the others serve. With `one_must_start`, a policy of which no upstream starts is a
+    StartFailure: a guard without a single tool looks like one that works.
 
     Raises:
         LedgerFailure, StartFailure, CatalogError: it cannot start; nothing is left running.
     """
     async with ledger_of(policy) as ledger:
-        clients = (
-            tuple(client_of(name, upstream) for name, upstream in policy.file.upstream.items()) if upstreams else ()
-        )
+        whom = tenant or policy.file.defaults.tenant
+        clients = tuple(client_of(*named, whom) for named in policy.file.upstream.items()) if upstreams else ()
         try:
             failed = await _start(clients)
             if one_must_start and clients and len(failed) == len(clients):

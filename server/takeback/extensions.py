@@ -8,8 +8,8 @@ from importlib.metadata import entry_points
 from takeback.core.policy.schema import Upstream
 from takeback.ports import Compensation, ToolClient
 
-Connector = Callable[[str, Upstream], ToolClient]
-"""Makes the client of one upstream from its name and its table in the policy."""
+Connector = Callable[[str, Upstream, str], ToolClient]
+"""Makes the client of one upstream from its name, its table in the policy, and the tenant that the guard serves."""
 
 
 def connector(kind: str) -> Connector:

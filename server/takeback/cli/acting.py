@@ -53,7 +53,7 @@ def undo(
             return UndoAnswer(f"Not undone: nobody agreed. Nothing was changed; {found.id} stands.", ok=False)
         return await guard.use_cases.undo(caller, what=found.id, reason=reason, confirm=answer.confirm)
 
-    answer = with_guard(policy, work, upstreams=True, one_must_start=True)
+    answer = with_guard(policy, work, upstreams=True, one_must_start=True, tenant=tenant)
     if as_json:
         emit({"ok": answer.ok, "action": answer.action, "outcome": answer.outcome, "text": answer.text})
     else:

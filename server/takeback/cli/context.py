@@ -54,12 +54,13 @@ def with_guard(
     upstreams: bool = False,
     one_must_start: bool = False,
     policy: Policy | None = None,
+    tenant: str | None = None,
 ) -> T:
     """Run `work` with a guard; without `upstreams` only the ledger is opened. The rest as `bootstrap.running`."""
     loaded = policy or policy_at(path)
 
     async def main() -> T:
-        async with running(loaded, upstreams=upstreams, one_must_start=one_must_start) as guard:
+        async with running(loaded, upstreams=upstreams, one_must_start=one_must_start, tenant=tenant) as guard:
             return await work(guard)
 
     try:

@@ -13,6 +13,7 @@ from takeback.bootstrap import StartFailure, client_of, reason
 from takeback.cli.output import Exit, fail
 from takeback.cli.wrapped import shown
 from takeback.core.policy.draft import draft
+from takeback.core.policy.schema import Defaults
 from takeback.core.policy.source import Table, upstream_of
 from takeback.ports import ToolFailure
 
@@ -36,7 +37,7 @@ async def draft_for(path: Path, name: str, table: Table) -> int:
         StartFailure: the server does not start, or the file cannot be written.
     """
     upstream = upstream_of(table, os.environ)
-    client = client_of(name, upstream)
+    client = client_of(name, upstream, Defaults().tenant)
     try:
         await client.start()
         tools = [dict(definition.raw) for definition in await client.tools()]

@@ -138,7 +138,7 @@ async def _serve(stop: Stop, policy: Policy, http: int | None, *, tenant: str | 
     defaults = policy.file.defaults
     if http:
         _check_free(http)
-    async with running(policy, one_must_start=True) as guard:
+    async with running(policy, one_must_start=True, tenant=tenant) as guard:
         _report(guard)
         server = make_server(
             guard.use_cases,

@@ -125,7 +125,7 @@ class Catalog:
         for client in self.clients.values():
             for entry in await self._entries(client):
                 by_policy[entry.policy_name] = entry
-                if not self._offered(client.name, entry.definition.name):
+                if not self._offered(entry.definition):
                     continue
                 if entry.exposed in by_exposed:
                     raise CatalogError(_clash(entry, by_exposed[entry.exposed]))
@@ -146,15 +146,15 @@ class Catalog:
     def _by_policy_unchanged(self, client: ToolClient, definition: ToolDefinition) -> Entry | None:
         # Keeps the compiled validator of a tool whose definition did not change.
         known = self._by_policy.get(f"{client.name}.{definition.name}")
-        return known if known is not None and known.definition.raw == definition.raw else None
+        return known if known is not None and known.definition == definition else None
 
-    def _offered(self, upstream: str, tool: str) -> bool:
-        only, without = self._visible.get(upstream, (None, ()))
-        wanted = only is None or any(fnmatchcase(tool, pattern) for pattern in only)
-        return wanted and not any(fnmatchcase(tool, pattern) for pattern in without)
+    def _offered(self, definition: ToolDefinition) -> bool:
+        only, without = self._visible.get(definition.upstream, (None, ()))
+        wanted = definition.offered and (only is None or any(fnmatchcase(definition.name, one) for one in only))
+        return wanted and not any(fnmatchcase(definition.name, pattern) for pattern in without)
 
     def _exposed(self, client: ToolClient, definition: ToolDefinition) -> str:
-        if len(self.clients) == 1 or not self._offered(client.name, definition.name):
+        if len(self.clients) == 1 or not self._offered(definition):
             return definition.name
         name = f"{client.name}_{definition.name}"
         if _NAME.fullmatch(name) is None:

@@ -199,7 +199,7 @@ class Player:
 
     @asynccontextmanager
     async def _direct(self, upstream: str) -> AsyncIterator[ToolClient]:
-        client = client_of(upstream, self.policy.file.upstream[upstream])
+        client = client_of(upstream, self.policy.file.upstream[upstream], self.policy.file.defaults.tenant)
         await client.start()
         try:
             yield client

@@ -64,11 +64,15 @@ NotificationSink = Callable[[str, str, JSON], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
-    """A tool as its upstream defines it: `raw` is the definition as sent, unknown fields included."""
+    """A tool as its upstream defines it: `raw` is the definition as sent, unknown fields included.
+
+    One that is not `offered` is kept from clients, whatever its name; rules may call it.
+    """
 
     upstream: str
     name: str
     raw: Mapping[str, Any]
+    offered: bool = True
 
     @property
     def input_schema(self) -> Mapping[str, Any]:

@@ -198,7 +198,8 @@ def test_mistakes_of_every_kind_are_told_together_in_the_order_of_the_file() -> 
         "defaults.join_within: is longer than ten years",
         (
             "upstream.desk: has both `command` and `url`; "
-            "give it one of them: a command to start, or the address of a server that runs"
+            "give it one of them: a command to start, the address of an MCP server that runs, "
+            "or the document of an HTTP API"
         ),
         "rule[1].tool (dsk.get): there is no upstream `dsk`; did you mean `desk`?",
         (

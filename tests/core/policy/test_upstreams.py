@@ -4,10 +4,12 @@ import pytest
 
 from tests.core.policy.policies import mistakes
 
-ONE_OF = "give it one of them: a command to start, or the address of a server that runs"
+ONE_OF = (
+    "give it one of them: a command to start, the address of an MCP server that runs, or the document of an HTTP API"
+)
 
 UPSTREAMS = (
-    ("read_lag = '1s'", f"upstream.x: has neither `command` nor `url`; {ONE_OF}"),
+    ("read_lag = '1s'", f"upstream.x: has none of `command`, `url` and `openapi`; {ONE_OF}"),
     ('command = "a"\nurl = "b"', f"upstream.x: has both `command` and `url`; {ONE_OF}"),
     ('url = "b"\nargs = ["c"]', "upstream.x.args: has no meaning for an upstream with a `url`; take it out"),
     ('url = "b"\ncwd = "c"', "upstream.x.cwd: has no meaning for an upstream with a `url`; take it out"),

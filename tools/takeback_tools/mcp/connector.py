@@ -293,7 +293,7 @@ class Behind:
         )
 
 
-def from_policy(name: str, upstream: Upstream) -> McpConnector:
+def from_policy(name: str, upstream: Upstream, _tenant: str) -> McpConnector:
     """The connector of an upstream's table in the policy (entry point `takeback.tools`). Not started yet."""
     return McpConnector(name, McpSettings.of(upstream))
 

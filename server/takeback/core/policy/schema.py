@@ -9,15 +9,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from takeback.core.expressions import Template
+from takeback.core.policy.apis import Auth, Operation
+from takeback.core.policy.table import TABLE
 from takeback.core.policy.values import Args, Duration, Expr
 from takeback.core.vocabulary import ActionClass, Does, Effect, Risk
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
+    model_config = TABLE
 
 
 class Retry(_Table):
@@ -74,7 +76,7 @@ class Idempotency(_Table):
 
 
 class Upstream(_Table):
-    """A real system behind the guard: an MCP server (`command` or `url`) or an HTTP API (`openapi`)."""
+    """A real system behind the guard: an MCP server (`command`, `url`) or an HTTP API (`openapi`, `operation`)."""
 
     command: str | None = None
     args: tuple[str, ...] = ()
@@ -84,7 +86,12 @@ class Upstream(_Table):
     transport: Literal["stdio", "http", "sse"] | None = None
     headers: dict[str, str] = {}
     openapi: str | None = None
-    auth: dict[str, Any] | None = None
+    base_url: str | None = None
+    operation: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")], Operation] = {}
+    auth: Auth | None = None
+    tags: tuple[str, ...] | None = None
+    paths: tuple[str, ...] | None = None
+    methods: tuple[str, ...] | None = None
     tools: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
     pin: str | None = None
@@ -94,6 +101,12 @@ class Upstream(_Table):
     timeout: Duration | None = None
     start_timeout: Duration = timedelta(seconds=30)
     stateful: bool = False
+
+    @property
+    def kind(self) -> Literal["mcp", "http"]:
+        """Which connector it takes."""
+        is_api = self.openapi is not None or self.base_url is not None or bool(self.operation)
+        return "http" if is_api and self.command is None and self.url is None else "mcp"
 
 
 class Call(_Table):

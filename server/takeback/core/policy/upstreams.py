@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
+from takeback.core.policy.api_checks import api_mistakes
 from takeback.core.policy.mistakes import Keys, Mistake, did_you_mean
 from takeback.core.policy.places import is_read_back
 from takeback.core.policy.schema import Condition, Idempotency, PolicyFile, Rule, Upstream
 from takeback.core.policy.tools import CODE
 
-_OF_COMMAND: Final = ("args", "env", "cwd")
-_OF_URL: Final = ("headers",)
+_MEANT: Final[Mapping[str, frozenset[str]]] = {
+    "command": frozenset({"args", "env", "cwd", "transport"}),
+    "url": frozenset({"headers", "transport"}),
+    "openapi": frozenset({"headers", "base_url", "operation", "auth", "tags", "paths", "methods"}),
+}
+"""The keys that only some upstreams have, by the key that tells the kind."""
+
+_ONE_OF: Final = (
+    "give it one of them: a command to start, the address of an MCP server that runs, or the document of an HTTP API"
+)
 
 
 def upstream_mistakes(file: PolicyFile) -> Iterator[Mistake]:
@@ -32,6 +41,8 @@ def idempotency_mistakes(keys: Keys, idempotency: Idempotency | None, upstream: 
         yield Mistake(keys, "does not say how the key travels", "name a `header`, an `argument` or a `meta` key")
     if idempotency.header and upstream is not None and upstream.command is not None:
         yield Mistake((*keys, "header"), "an upstream with a `command` has no headers", "use `argument` or `meta`")
+    if idempotency.meta and upstream is not None and upstream.kind == "http":
+        yield Mistake((*keys, "meta"), "an HTTP API has no `_meta`", "use `header` or `argument`")
 
 
 def condition_mistakes(rule: Rule, upstream: Upstream | None) -> Iterator[Mistake]:
@@ -56,16 +67,29 @@ def condition_mistakes(rule: Rule, upstream: Upstream | None) -> Iterator[Mistak
 
 
 def _way(keys: Keys, upstream: Upstream) -> Iterator[Mistake]:
-    if (upstream.command is None) is (upstream.url is None):
-        both = "has both `command` and `url`" if upstream.url is not None else "has neither `command` nor `url`"
-        yield Mistake(keys, both, "give it one of them: a command to start, or the address of a server that runs")
+    ways = [key for key in ("command", "url", "openapi") if getattr(upstream, key) is not None]
+    if upstream.kind == "http":
+        ways = ["openapi"]
+    if len(ways) != 1:
+        named = " and ".join(f"`{way}`" for way in ways)
+        yield Mistake(keys, f"has both {named}" if ways else "has none of `command`, `url` and `openapi`", _ONE_OF)
         return
-    way, other = ("command", _OF_URL) if upstream.command is not None else ("url", _OF_COMMAND)
-    for key in other:
-        if key in upstream.model_fields_set:
-            yield Mistake((*keys, key), f"has no meaning for an upstream with a `{way}`", "take it out")
-    if upstream.transport is not None and (upstream.transport == "stdio") is (way == "url"):
-        fitting = '"stdio"' if way == "command" else '"http" or "sse"'
+    yield from _meaningless(keys, upstream, ways[0])
+    if upstream.kind == "http":
+        yield from api_mistakes(keys, upstream)
+    elif upstream.transport is not None and (upstream.transport == "stdio") is (ways[0] == "url"):
+        fitting = '"stdio"' if ways[0] == "command" else '"http" or "sse"'
         yield Mistake(
-            (*keys, "transport"), f"does not fit an upstream with a `{way}`", f"use {fitting}, or leave it out"
+            (*keys, "transport"), f"does not fit an upstream with a `{ways[0]}`", f"use {fitting}, or leave it out"
         )
+
+
+def _meaningless(keys: Keys, upstream: Upstream, way: str) -> Iterator[Mistake]:
+    """Keys of another kind of upstream."""
+    kind = "that is an HTTP API" if upstream.kind == "http" else f"with a `{way}`"
+    for key in sorted(frozenset().union(*_MEANT.values()) - _MEANT[way]):
+        if key in upstream.model_fields_set:
+            instead = (
+                "an MCP server takes its credentials in `headers`" if (key, way) == ("auth", "url") else "take it out"
+            )
+            yield Mistake((*keys, key), f"has no meaning for an upstream {kind}", instead)

@@ -1,0 +1,131 @@
+"""From what the policy says about an API to the operations that can be called, and the origin that they go to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urljoin
+
+import httpx2
+
+from takeback.core.jsontext import JSON
+from takeback.ports import NotSent, ToolFailure
+from takeback_tools.http.auth import Fixed, Signature, SignIn
+from takeback_tools.http.declared import declared
+from takeback_tools.http.described import TooMany, operations
+from takeback_tools.http.documents import LONGEST_DOCUMENT, Loaded, UnusableDocument, is_url, load
+from takeback_tools.http.operations import Operation
+from takeback_tools.http.origin import Origin, origin_of
+from takeback_tools.http.references import Node, References
+from takeback_tools.http.settings import HttpSettings
+
+_OK: Final = 200
+_UNCONNECTED: Final = "http://localhost/"
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """An API that can be called: its operations by the names of their tools, in order."""
+
+    origin: Origin
+    operations: Mapping[str, Operation]
+
+
+async def prepare(name: str, settings: HttpSettings, client: httpx2.AsyncClient, sign_in: SignIn) -> Api:
+    """Read the document, if there is one, and make the operations.
+
+    Raises:
+        NotSent: the API cannot be used as it is described; the message says why and what to do.
+    """
+    try:
+        document = await _document(settings, client, sign_in)
+        base = _base(settings, document)
+        found = await asyncio.to_thread(_operations, name, settings, document)
+    except (UnusableDocument, TooMany) as problem:
+        raise NotSent(f"its document {_named(settings)} cannot be used: {problem}") from None
+    return Api(Origin(client, base, settings.headers, sign_in), found)
+
+
+def _named(settings: HttpSettings) -> str:
+    return str(settings.openapi).partition("?")[0]
+
+
+async def _document(settings: HttpSettings, client: httpx2.AsyncClient, sign_in: SignIn) -> Loaded | None:
+    if settings.openapi is None:
+        return None
+    source = settings.openapi
+    own = settings.base_url is None or (is_url(source) and _same_origin(source, settings.base_url))
+    # Credentials are the API's: a document that lies elsewhere is fetched without them.
+    headers = settings.headers if own else {}
+    origin = Origin(client, _UNCONNECTED, headers, sign_in if own else Fixed(Signature()))
+
+    async def fetch(address: str) -> bytes:
+        try:
+            reply = await origin.fetch(address, settings.start_timeout)
+        except ToolFailure as failure:
+            raise NotSent(f"its document {address.partition('?')[0]} cannot be fetched: {failure}") from None
+        if reply.status != _OK:
+            raise UnusableDocument(f"the server answered {reply.said}")
+        if len(reply.content) > LONGEST_DOCUMENT:
+            raise UnusableDocument(f"it is longer than {LONGEST_DOCUMENT} bytes")
+        return reply.content
+
+    return await load(source, fetch)
+
+
+def _same_origin(one: str, other: str) -> bool:
+    try:
+        return origin_of(httpx2.URL(one)) == origin_of(httpx2.URL(other))
+    except (ValueError, httpx2.InvalidURL):
+        return False
+
+
+def _base(settings: HttpSettings, document: Loaded | None) -> str:
+    """Where the operations go: what the policy says, else what the document says about itself."""
+    if settings.base_url is not None:
+        return settings.base_url
+    if document is None:
+        raise UnusableDocument("there is none, and no `base_url` either")
+    server = _first_server(document.main)
+    base = urljoin(document.address, server)
+    if not is_url(base):
+        raise UnusableDocument("it does not say where the API is; add `base_url` to the upstream in the policy")
+    if is_url(document.address) and not _same_origin(base, document.address):
+        raise UnusableDocument(
+            f"it says that the API is at {base.partition('?')[0]}, which is not where the document came from; "
+            "if that is meant, add it as `base_url` to the upstream in the policy"
+        )
+    return base
+
+
+def _first_server(main: JSON) -> str:
+    servers = main.get("servers") if isinstance(main, dict) else None
+    first = servers[0] if isinstance(servers, list) and servers else None
+    if not isinstance(first, dict) or not isinstance(first.get("url"), str):
+        return "/"
+    url: str = first["url"]
+    variables = first.get("variables")
+    for name, variable in (variables if isinstance(variables, dict) else {}).items():
+        if isinstance(variable, dict):
+            url = url.replace("{" + name + "}", str(variable.get("default", "")))
+    return url
+
+
+def _operations(name: str, settings: HttpSettings, document: Loaded | None) -> dict[str, Operation]:
+    found = [
+        declared(name, tool, table, offered=settings.offers(table.method.upper(), table.path, frozenset(table.tags)))
+        for tool, table in settings.operations.items()
+    ]
+    if document is not None:
+        _check(document.main)
+        main, references = Node(document.main, document.address), References(document.all)
+        found += operations(name, main, references, settings.offers, frozenset(settings.operations))
+    return {operation.definition.name: operation for operation in found}
+
+
+def _check(main: JSON) -> None:
+    version = main.get("openapi") if isinstance(main, dict) else None
+    if not isinstance(version, str) or not version.startswith("3."):
+        raise UnusableDocument("it is no OpenAPI document of version 3")

@@ -4,7 +4,7 @@
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test lint types contracts check bench format states lock clean run-env dev-env
+.PHONY: help demo test lint types contracts check bench bench-inventory format states lock clean run-env dev-env
 
 help:
 	@echo "make demo    a guarded day at an example help desk"
@@ -12,6 +12,7 @@ help:
 	@echo "make lint    style"
 	@echo "make check   style, types, layers, tests"
 	@echo "make bench   what the guard costs (ARGS=--quick: a look)"
+	@echo "make bench-inventory  how well tools are judged (ARGS=--errors: each error)"
 	@echo "make format  bring the code into shape"
 	@echo "make states  draw docs/states.md from the table of states"
 	@echo "make lock    resolve the dependencies anew (UPGRADE=1: to their newest versions)"
@@ -38,6 +39,9 @@ check: lint types contracts test
 
 bench: dev-env
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-inventory: dev-env
+	$(BIN)/python -m benchmarks.inventory $(ARGS)
 
 format: dev-env
 	$(BIN)/ruff check --fix --quiet .

@@ -1,4 +1,4 @@
-"""Drafted policies: `init`, `wrap`, and what a draft takes for a read."""
+"""Drafted policies: `init` and `wrap`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import stat
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from takeback.core.policy.draft import draft, looks_like_a_read
+from takeback.core.inventory.tables import policy_text
 from takeback.core.policy.load import load
 from takeback.core.policy.source import command_table
 from tests.mcp.conftest import LEAN, World
@@ -23,50 +22,9 @@ from .commands import TINY, command, takeback
 READ = {"readOnlyHint": True}
 
 
-def tool(name: str, description: str = "", **annotations: Any) -> dict[str, Any]:
-    return {"name": name, "description": description, "annotations": {**READ, **annotations}}
-
-
-@pytest.mark.parametrize("name", ["get_ticket", "listOrders", "search", "read_text_file", "log", "directory_tree"])
-def test_a_read_that_is_declared_named_and_described_as_one_is_drafted_as_one(name: str) -> None:
-    assert looks_like_a_read(tool(name, "Returns what is there, newest settings first."))
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"name": "get_ticket"},
-        {"name": "get_ticket", "annotations": {"readOnlyHint": "true"}},
-        {"name": "get_ticket", "annotations": "readOnlyHint"},
-        tool("get_ticket", destructiveHint=True),
-        tool("get_ticket", title="Get and delete a ticket"),
-        tool("get_or_create_user"),
-        tool("findAndReplace"),
-        tool("fetch_mail", "Fetches mail, marking it as read."),
-        tool("list_jobs", "Lists jobs and restarts those that hang."),
-        tool("read_counter", "Increments the counter after reading"),
-        tool("search", "Searches.\nAlso WRITES an index"),
-        tool("log_message"),
-        tool("getaway"),
-        tool("delete_ticket"),
-        tool("get_*"),
-        tool("get_?"),
-        tool("get_[a-z]"),
-        tool('get_"x'),
-        tool('get_x"\nclass = "read_only"\n[[rule]]\ntool = "server.*'),
-        tool(""),
-    ],
-)
-def test_whatever_might_write_is_not_drafted_as_a_read(given: dict[str, Any]) -> None:
-    assert not looks_like_a_read(given)
-    policy = load(draft("server", command_table(["cmd"]), [given, tool("get_ticket")]), env={"STATE": "/state"})
-    assert [numbered.rule.tool for numbered in policy.rules] == ["server.get_ticket"]
-    assert policy.file.defaults.unknown_tools == "ask"
-
-
 @pytest.mark.parametrize("words", [["x", 'a "b"', "${HOME}", "\\", "é\n", ""], ["x", "$${A}", "'''"]])
 def test_the_command_stands_in_a_draft_as_it_was_given(words: list[str]) -> None:
-    upstream = load(draft("server", command_table(words), []), env={"STATE": "/state"}).file.upstream["server"]
+    upstream = load(policy_text({"server": command_table(words)}, {}), env={"STATE": "/state"}).file.upstream["server"]
     assert [upstream.command, *upstream.args] == words
 
 
@@ -80,7 +38,9 @@ def test_init_drafts_what_check_accepts_and_leaves_an_existing_file_alone(world:
     assert [p.name for p in path.parent.iterdir()] == ["policy.toml"]
     drafted = tomllib.loads(path.read_text())
     assert drafted["upstream"]["server"]["args"] == [str(LEAN), "--journal=-x"]
-    assert drafted.get("rule", []) == []  # none of the lean server's tools is declared, named and described as a read
+    assert [
+        rule["tool"] for rule in drafted["rule"] if rule["class"] == "read_only"
+    ] == []  # the lean server says too little
     assert takeback("check", "--policy", path, env=world.env).code == 0
     path.write_text("# mine\n")
     takeback("init", "--policy", path, "--", *words, env=world.env).refused(1, str(path), "left alone")

@@ -18,7 +18,8 @@ from .commands import command, inside, takeback
 __all__ = ["sdk"]
 
 SECRET = "Bearer sesame-opens-this"
-PASSES = '\n[[rule]]\ntool = "far.headers"\nclass = "read_only"\n'
+DRAFTED = 'tool = "far.headers"\nclass = "external_irreversible"\nrisk = "high"\nundo = "none"\n'
+LOOKED_OVER = 'tool = "far.headers"\nclass = "read_only"\n'
 
 
 def env_of(state: Path, **more: str) -> dict[str, str]:
@@ -41,7 +42,8 @@ async def test_a_remote_server_gets_its_headers_and_nobody_else_does(sdk: object
 
     async with started(*command(*words), env=env) as client:
         assert "headers" in {tool["name"] for tool in (await client.send("tools/list"))["result"]["tools"]}
-    policy.write_text(policy.read_text() + PASSES)
+    assert DRAFTED in policy.read_text()
+    policy.write_text(policy.read_text().replace(DRAFTED, LOOKED_OVER))
     async with started(*command(*words), env=env) as client:
         sent = json.loads(text_of(await client.call("headers")).splitlines()[0])
         seen = " ".join(psutil.Process(client.process.pid).cmdline())

@@ -7,13 +7,14 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from takeback.bootstrap import StartFailure, client_of, reason
 from takeback.cli.output import Exit, fail
 from takeback.cli.wrapped import shown
-from takeback.core.policy.draft import draft
-from takeback.core.policy.schema import Defaults
+from takeback.core.inventory.drafting import inventory
+from takeback.core.inventory.tables import policy_text
+from takeback.core.policy.schema import Defaults, Upstream
 from takeback.core.policy.source import Table, upstream_of
 from takeback.ports import ToolFailure
 
@@ -36,17 +37,25 @@ async def draft_for(path: Path, name: str, table: Table) -> int:
     Raises:
         StartFailure: the server does not start, or the file cannot be written.
     """
-    upstream = upstream_of(table, os.environ)
-    client = client_of(name, upstream, Defaults().tenant)
+    tools = inventory(name, await offered(name, upstream_of(table, os.environ), Defaults().tenant))
+    await asyncio.to_thread(_keep, path, policy_text({name: table}, {name: tools}))
+    return len(tools)
+
+
+async def offered(name: str, upstream: Upstream, tenant: str) -> list[dict[str, Any]]:
+    """The definitions of an upstream's tools, as it sends them to this tenant.
+
+    Raises:
+        StartFailure: it does not start, or does not say.
+    """
+    client = client_of(name, upstream, tenant)
     try:
         await client.start()
-        tools = [dict(definition.raw) for definition in await client.tools()]
+        return [dict(definition.raw) for definition in await client.tools()]
     except ToolFailure as error:
         raise StartFailure(f"{name} ({shown(upstream)}) did not start: {reason(name, error)}") from None
     finally:
         await client.close()
-    await asyncio.to_thread(_keep, path, draft(name, table, tools))
-    return len(tools)
 
 
 def _keep(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +14,14 @@ from platformdirs import user_state_path
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from takeback.core.pins.judge import pin_scope
 from takeback.core.policy.extending import Base, named_base
 from takeback.core.policy.load import Policy, load
 from takeback.core.policy.schema import Upstream
 from takeback.extensions import compensations, connector
 from takeback.guard.catalog import Catalog
 from takeback.guard.code_tools import CodeTools, coded
+from takeback.guard.pinning import pinned
 from takeback.guard.services import Services
 from takeback.guard.use_cases import UseCases
 from takeback.ledger.store import SqlLedger, open_ledger
@@ -49,7 +51,8 @@ def read_policy(path: Path, env: Mapping[str, str]) -> Policy:
     text = _text_of(path)
     name = named_base(text)
     base = Base(name, _text_of(path.parent / name)) if name is not None else None
-    return load(text, env={"STATE": str(state_folder(env)), **env}, source=path.name, base=base)
+    loaded = load(text, env={"STATE": str(state_folder(env)), **env}, source=path.name, base=base)
+    return replace(loaded, place=str(path.resolve()))
 
 
 def _text_of(path: Path) -> bytes:
@@ -116,7 +119,7 @@ async def running(
     """
     async with ledger_of(policy) as ledger:
         whom = tenant or policy.file.defaults.tenant
-        clients = tuple(client_of(*named, whom) for named in policy.file.upstream.items()) if upstreams else ()
+        clients = _clients(policy, ledger, whom) if upstreams else ()
         try:
             failed = await _start(clients)
             if one_must_start and clients and len(failed) == len(clients):
@@ -129,6 +132,15 @@ async def running(
                 await services.tasks.drain(DRAIN)
         finally:
             await asyncio.gather(*(client.close() for client in clients))
+
+
+def _clients(policy: Policy, ledger: SqlLedger, tenant: str) -> tuple[ToolClient, ...]:
+    """The clients of all upstreams, each held to its pinned definitions as the policy says."""
+    clock, scope = SystemClock(), pin_scope(policy.place)
+    return tuple(
+        pinned(client_of(name, upstream, tenant), upstream.pin, ledger, clock, scope)
+        for name, upstream in policy.file.upstream.items()
+    )
 
 
 async def _start(clients: tuple[ToolClient, ...]) -> dict[str, str]:

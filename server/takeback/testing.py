@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from takeback.core.jsontext import JSON, dumps
+from takeback.core.pins.judge import pin_scope
 from takeback.core.policy.load import load
 from takeback.extensions import compensations as installed_compensations
 from takeback.guard.calling import CallRequest
 from takeback.guard.catalog import Catalog
 from takeback.guard.code_tools import CodeTools, coded
+from takeback.guard.pinning import pinned
 from takeback.guard.replies import Reply
 from takeback.guard.services import Services
 from takeback.guard.use_cases import UseCases
@@ -191,11 +193,15 @@ async def guarded(
     loaded = load(policy, env={"STATE": str(folder)}, source="policy.toml")
     ledger = await open_ledger(url or f"sqlite+aiosqlite:///{folder}/takeback.db")
     try:
-        catalog = Catalog(tools, {})
+        used = clock or ManualClock()
+        modes = {name: upstream.pin for name, upstream in loaded.file.upstream.items()}
+        held = [
+            pinned(client, modes.get(client.name, "off"), ledger, used, pin_scope(loaded.place)) for client in tools
+        ]
+        catalog = Catalog(held, {})
         found = installed_compensations()
         catalog.hide(CodeTools(coded(found)).entries())
         await catalog.refresh()
-        used = clock or ManualClock()
         services = Services(
             policy=loaded,
             ledger=ledger,

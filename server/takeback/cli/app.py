@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from takeback import __version__
-from takeback.cli import acting, installing, looking, playing, policies, serving, surveying
+from takeback.cli import acting, installing, looking, pins, playing, policies, serving, surveying
 
 app = typer.Typer(
     name="takeback",
@@ -24,6 +24,7 @@ surveying.add_to(app)
 looking.add_to(app)
 acting.add_to(app)
 installing.add_to(app)
+pins.add_to(app)
 playing.add_to(app)
 
 

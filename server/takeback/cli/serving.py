@@ -173,6 +173,8 @@ def _ready(port: int) -> None:
 def _report(guard: Guard) -> None:
     for name, why in guard.failed.items():
         _tell(f"takeback: upstream {name} did not start, and its tools are not offered: {why}")
+    for entry in guard.use_cases.services.catalog.blocked():
+        _tell(f"takeback: {entry.definition.blocked}. See `takeback pin diff {entry.policy_name}`.")
     if guard.use_cases.services.advisory:
         _tell(
             f"takeback: approvals are advisory: whatever runs as {user_name()} with a shell could approve "

@@ -98,6 +98,15 @@ def denied(action: Action, why: str) -> str:
     )
 
 
+def blocked(why: str, tool: str) -> str:
+    """When a tool that a call needs is not as it was pinned."""
+    return refused(
+        why,
+        f"Tell the user: `takeback pin diff {tool}` shows the difference, and `takeback pin accept {tool}` accepts it. "
+        "Do not try another way around it.",
+    )
+
+
 def refused(why: str, next_step: str) -> str:
     """A call that was not executed, for any other reason."""
     return f"Not executed: {why}. Nothing was changed. {next_step}"

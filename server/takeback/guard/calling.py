@@ -16,6 +16,7 @@ from takeback.core.policy.schema import Rule
 from takeback.core.states import UNSETTLED
 from takeback.core.vocabulary import Origin, RetryLayer, Risk
 from takeback.core.wording import loop_stopped, refused
+from takeback.guard.barring import barred, cautioned
 from takeback.guard.catalog import Entry
 from takeback.guard.purposes import AgentCall
 from takeback.guard.readings import needs_result, readings
@@ -54,10 +55,7 @@ async def call(services: Services, request: CallRequest) -> Reply:
     Raises:
         LedgerFailure: the ledger is out of reach; a write was then not sent.
     """
-    entry = services.catalog.exposed(request.name)
-    if entry is None:
-        await services.catalog.refresh()
-        entry = services.catalog.exposed(request.name)
+    entry = await services.catalog.current(request.name)
     if entry is None:
         return Reply(answered=Answered(-32602, f"Unknown tool: {request.name}"))
     if not entry.valid(request.arguments):
@@ -73,11 +71,13 @@ async def call(services: Services, request: CallRequest) -> Reply:
         )
     except Undecidable as error:
         return _malformed([str(error)])
+    if refusal := barred(services.catalog, entry, decision):
+        return refusal
     if decision.verdict == "forward":
         return await forward(services, request, entry, decision)
     if request.origin is Origin.REPEAT and decision.verdict == "run" and decision.risk.rank >= Risk.MEDIUM.rank:
         decision = replace(decision, verdict="ask", why=f"a repeat of {decision.risk.value} risk asks a person")
-    return await _guarded(services, request, entry, decision)
+    return await _guarded(services, request, entry, cautioned(services.catalog, decision))
 
 
 async def forward(services: Services, request: CallRequest, entry: Entry, decision: Decision) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -109,6 +110,7 @@ class Catalog:
         self._by_exposed: dict[str, Entry] = {}
         self._by_policy: dict[str, Entry] = {}
         self._hidden: dict[str, Entry] = {}
+        self._lists: dict[str, Sequence[ToolDefinition]] = {}
 
     def hide(self, entries: Sequence[Entry]) -> None:
         """Tools that the guard itself may call and that nobody is offered."""
@@ -137,6 +139,7 @@ class Catalog:
             definitions = await client.tools()
         except ToolFailure:
             return [entry for entry in self._by_policy.values() if entry.client is client]
+        self._lists[client.name] = definitions
         return [
             self._by_policy_unchanged(client, definition)
             or Entry(client, definition, self._exposed(client, definition))
@@ -166,7 +169,27 @@ class Catalog:
 
     def entries(self) -> list[Entry]:
         """All tools on offer, in the upstreams' order."""
-        return list(self._by_exposed.values())
+        return [entry for entry in self._by_exposed.values() if entry.definition.listed]
+
+    def blocked(self) -> list[Entry]:
+        """The tools that must not be called, in the upstreams' order."""
+        return [entry for entry in self._by_policy.values() if entry.definition.blocked]
+
+    async def current(self, name: str) -> Entry | None:
+        """As `exposed`, once the upstream has been asked whether its tools are still the same."""
+        entry = self._by_exposed.get(name)
+        if entry is None or await self._is_outdated(entry.client):
+            with suppress(CatalogError):  # the tools as they were stay
+                await self.refresh()
+        return self._by_exposed.get(name)
+
+    async def _is_outdated(self, client: ToolClient) -> bool:
+        try:
+            definitions = await client.tools()
+        except ToolFailure:
+            return False  # the call itself says what is wrong
+        known = self._lists.get(client.name, ())
+        return definitions is not known and list(definitions) != list(known)
 
     def exposed(self, name: str) -> Entry | None:
         """The tool that clients call `name`."""

@@ -122,6 +122,10 @@ async def plan(services: Services, action: Action, reason: str) -> Plan:
         remedy = compensation.plan(material)
     except Impossible as error:
         raise NotUndoable(str(error)) from None
+    for step in remedy.steps:
+        entry = services.catalog.named(step.tool)
+        if entry is not None and entry.definition.blocked:
+            raise NotUndoable(f"{entry.definition.blocked} (`takeback pin diff {step.tool}` shows the difference)")
     found = Plan(
         action=action,
         steps=steps,

@@ -2,6 +2,7 @@
 
 * One idempotency key, one (operation, generation), one successor and one client's key: each unique within a tenant.
   Void actions (denied, cancelled: nothing was ever sent) do not hold a successor or a client's key.
+* The first sight of a tool pins one definition of it, and no second one.
 * A status is one that the table of states knows. A tenant is never empty.
 * An action's events are numbered without a fork: (action, seq) is unique, and that is the compare-and-set.
 
@@ -28,12 +29,13 @@ from sqlalchemy import (
     text,
 )
 
+from takeback.core.pins.judge import PinState
 from takeback.core.run import ApprovalStatus
 from takeback.core.states import OCCUPYING, VOID
 from takeback.core.vocabulary import Risk, RunStatus, Status
 from takeback.ledger.columns import Document, FreeText, Instant
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -285,6 +287,23 @@ access_log: Final = Table(
     Index("ix_access_log_tenant_at", "tenant", "at"),
     sqlite_autoincrement=True,
 )
+
+pins: Final = Table(
+    "pins",
+    metadata,
+    Column("scope", FreeText, primary_key=True),
+    Column("upstream", FreeText, primary_key=True),
+    Column("tool", FreeText, primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("definition", Document, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("first_use", Boolean, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("decided_at", Instant),
+    Column("decided_by", FreeText),
+    CheckConstraint(f"state IN ({_listed(PinState)})", name="state"),
+)
+Index("uq_pins_first_use", pins.c.scope, pins.c.upstream, pins.c.tool, unique=True, **_only("first_use"))
 
 secrets: Final = Table(
     "secrets",

@@ -15,8 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from takeback.core.action import Action, Event
+from takeback.core.pins.judge import Pin
 from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run
-from takeback.ledger import images, leases, queries, rows, schema
+from takeback.ledger import images, leases, pins, queries, rows, schema
 from takeback.ledger.access import AccessLog
 from takeback.ledger.database import insert_missing
 from takeback.ledger.engine import file_engine, parse, prepare_file, reading_engine, writing_engine
@@ -208,6 +209,21 @@ class SqlLedger:
     async def checkpoints(self, tenant: str, run_id: str) -> Sequence[Checkpoint]:
         """The checkpoints of a run, newest first."""
         return [rows.checkpoint_from(row) for row in await self._all(queries.checkpoints_of(tenant, run_id))]
+
+    # --- definitions of tools ---
+
+    async def pins(self, scope: str) -> Sequence[Pin]:
+        """All that is known of tools' definitions under a policy."""
+        return [pins.pin_from(row) for row in await self._all(pins.of_scope(scope))]
+
+    async def keep(self, seen: Sequence[Pin]) -> None:
+        """Remember definitions that were seen. Only the first sight of a tool makes a pin."""
+        if seen:
+            await self._writer.durable(partial(pins.keep, seen=tuple(seen)))
+
+    async def accept(self, pin: Pin, *, beside: bool, by: str, at: datetime) -> None:
+        """Pin a definition on a person's word. Raises NotFound."""
+        await self._writer.durable(partial(pins.accept, pin=pin, beside=beside, by=by, at=at))
 
     # --- how reads are made ---
 

@@ -24,6 +24,7 @@ from takeback.ports.ledger import (
     Standing,
 )
 from takeback.ports.machine import Clock, Ids
+from takeback.ports.pins import Pins
 from takeback.ports.tools import (
     Answered,
     Busy,
@@ -68,6 +69,7 @@ __all__ = [
     "NotificationSink",
     "OutcomeUnknown",
     "Page",
+    "Pins",
     "ProgressSink",
     "Questions",
     "Remedy",

@@ -66,13 +66,17 @@ NotificationSink = Callable[[str, str, JSON], Awaitable[None]]
 class ToolDefinition:
     """A tool as its upstream defines it: `raw` is the definition as sent, unknown fields included.
 
-    One that is not `offered` is kept from clients, whatever its name; rules may call it.
+    One that is not `offered` is kept from clients, whatever its name; rules may call it. `blocked` says why it must not
+    be called at all (empty: it may be). `raw` is then the last definition that was trusted; where there is none, it is
+    not `listed`: nobody is shown a word of it.
     """
 
     upstream: str
     name: str
     raw: Mapping[str, Any]
     offered: bool = True
+    blocked: str = ""
+    listed: bool = True
 
     @property
     def input_schema(self) -> Mapping[str, Any]:

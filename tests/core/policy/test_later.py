@@ -12,7 +12,6 @@ CASES: dict[tuple[str, ...], str] = {
     ("defaults", "pause"): '[defaults]\npause = "medium"\n',
     ("defaults", "reads_without_ledger"): "[defaults]\nreads_without_ledger = true\n",
     ("upstream", ANY, "stateful"): '[upstream.api]\ncommand = "a"\nstateful = true\n',
-    ("upstream", ANY, "pin"): '[upstream.api]\nurl = "https://desk.example/mcp"\npin = "sha256"\n',
     ("rule", ANY, "confirm"): WRITE + 'confirm = "person"\n',
     ("rule", ANY, "children"): WRITE + "children = { comments = {} }\n",
     ("rule", ANY, "stale"): WRITE + 'stale = "refuse"\n',

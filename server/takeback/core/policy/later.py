@@ -14,7 +14,6 @@ LATER: Final[Mapping[tuple[str, ...], str]] = {
     ("ledger", "retention"): "delete what is older than this, and leave tombstones",
     ("defaults", "pause"): "pause a run from this risk on",
     ("defaults", "reads_without_ledger"): "let reads pass while the ledger is out of reach",
-    ("upstream", ANY, "pin"): "refuse an upstream whose tools are no longer those that were looked at",
     ("upstream", ANY, "stateful"): "know that a restart loses what the upstream remembered",
     ("rule", ANY, "confirm"): "ask a person to confirm what a call came to",
     ("rule", ANY, "children"): "undo a creation only while nothing of somebody else's hangs on it",

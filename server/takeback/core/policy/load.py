@@ -37,13 +37,14 @@ class Policy:
     """A policy without mistakes.
 
     `digest` is over the file's content before anything from the environment was put in; `secrets` are the values that
-    were put in.
+    were put in. `place` is where the file lies: what is pinned under one policy says nothing about another's upstreams.
     """
 
     file: PolicyFile = field(repr=False)
     digest: str
     rules: tuple[NumberedRule, ...]
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    place: str = ""
     _by_tool: dict[str, tuple[NumberedRule, ...]] = field(default_factory=dict, init=False, repr=False)
 
     def rules_for(self, tool: str) -> tuple[NumberedRule, ...]:

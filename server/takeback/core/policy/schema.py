@@ -94,7 +94,7 @@ class Upstream(_Table):
     methods: tuple[str, ...] | None = None
     tools: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
-    pin: str | None = None
+    pin: Literal["first-use", "strict", "off"] = "first-use"
     idempotency: Idempotency | None = None
     lands_within: Duration | None = None
     read_lag: Duration = timedelta(0)

@@ -24,7 +24,7 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
 from desk import faults, reports
-from desk.catalogue import OPERATIONS, Nature, Operation, perform
+from desk.catalogue import OPERATIONS, Nature, Operation, overtake, perform
 from desk.errors import DeskError
 from desk.store import open_desk
 
@@ -82,6 +82,7 @@ class Face:
         fault = faults.planned(params.name, STDIO_MODES if self._write_raw else faults.COMMON)
         if fault:
             await fault.before()
+            overtake(self._db, fault)
         # Without an await: a client that cancels or goes away cannot stop an operation half way.
         record = perform(self._db, params.name, params.arguments or {})
         if fault:

@@ -104,6 +104,20 @@ async def test_a_slow_call_lands_after_its_caller_has_gone(tmp_path: Path) -> No
         assert (await api.call("send_reply", REPLY, KEY)).headers["Idempotent-Replayed"] == "true"
 
 
+async def test_a_write_that_is_overtaken_finds_its_tag_gone(tmp_path: Path) -> None:
+    db, file = tmp_path / "desk.db", tmp_path / "faults.json"
+    async with desk_api(db, file) as api:
+        tag = (await api.call("get_ticket", {"ticket_id": "T-182"})).headers["ETag"]
+        by = {"name": "update_ticket", "arguments": {"ticket_id": "T-182", "assignee": "mira"}}
+        file.write_text(json.dumps({"update_ticket": {"mode": "overtaken", "once": True, "by": by}}))
+        late = await api.call("update_ticket", {"ticket_id": "T-182", "priority": "high"}, {"If-Match": tag})
+        assert late.status_code == 412
+        now = await api.call("get_ticket", {"ticket_id": "T-182"})
+        assert (now.json()["assignee"], now.json()["priority"]) == ("mira", "normal")
+        change = {"ticket_id": "T-182", "priority": "high"}
+        assert (await api.call("update_ticket", change, {"If-Match": now.headers["ETag"]})).status_code == 200
+
+
 async def test_a_fault_that_this_face_cannot_show_is_refused(tmp_path: Path) -> None:
     async with desk_api(tmp_path / "desk.db", plan(tmp_path, "noise")) as api:
         failed = await api.call("send_reply", REPLY)

@@ -15,13 +15,18 @@ import anyio
 
 Mode = Literal[
     "hang_before", "hang_after_commit", "slow_before", "slow_after", "error_before", "error_after", "exit_after_commit",
-    "garbage", "noise", "truncated", "busy_before", "busy_after", "reset_before", "reset_after",
+    "overtaken", "garbage", "noise", "truncated", "busy_before", "busy_after", "reset_before", "reset_after",
 ]  # fmt: skip
 
 COMMON: frozenset[Mode] = frozenset({
     "hang_before", "hang_after_commit", "slow_before", "slow_after", "error_before", "error_after", "exit_after_commit",
+    "overtaken",
 })  # fmt: skip
 """What can go wrong whatever the face is; each face adds its own."""
+
+_BEFORE: frozenset[Mode] = frozenset({
+    "hang_before", "slow_before", "error_before", "busy_before", "reset_before", "overtaken",
+})  # fmt: skip
 
 EXIT_CODE = 70
 NOT_JSON = b"Segmentation fault (this line is not JSON)\n"
@@ -41,29 +46,34 @@ class InjectedResetError(InjectedError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What shall go wrong with one call. `seconds` is how long a slow one takes."""
+    """What shall go wrong with one call.
+
+    `seconds` is how long a slow one takes; `overtaker` is the call of somebody else that the desk performs just before.
+    """
 
     operation: str
     mode: Mode
     once: bool
     file: Path
     seconds: float = 1.0
+    overtaker: tuple[str, dict[str, object]] | None = None
 
     async def before(self) -> None:
         """Go wrong before anything was done, if the mode says so."""
-        if self.mode not in {"hang_before", "slow_before", "error_before", "busy_before", "reset_before"}:
+        if self.mode not in _BEFORE:
             return
         self._fire()
-        if self.mode == "hang_before":
-            await anyio.sleep_forever()
-        if self.mode == "slow_before":
-            await anyio.sleep(self.seconds)
-            return
-        raise self._error()
+        match self.mode:
+            case "hang_before":
+                await anyio.sleep_forever()
+            case "slow_before":
+                await anyio.sleep(self.seconds)
+            case "error_before" | "busy_before" | "reset_before":
+                raise self._error()
 
     async def after(self, write_raw: Callable[[bytes], None] | None) -> None:
         """Go wrong after the effect is in the database, if the mode says so."""
-        if self.mode == "slow_before":
+        if self.mode in _BEFORE:
             return
         self._fire()
         match self.mode:
@@ -106,8 +116,13 @@ def planned(operation: str, modes: frozenset[Mode]) -> Fault | None:
 def _fault(operation: str, entry: dict[str, object], file: Path, modes: frozenset[Mode]) -> Fault:
     for mode in get_args(Mode):
         if entry.get("mode") == mode and mode in modes:
-            return Fault(operation, mode, entry.get("once") is True, file, float(str(entry.get("seconds", 1))))
+            seconds = float(str(entry.get("seconds", 1)))
+            return Fault(operation, mode, entry.get("once") is True, file, seconds, _overtaker(entry.get("by")))
     raise InjectedError(f"{file} plans an unknown fault for {operation}: {entry.get('mode')!r}")
+
+
+def _overtaker(by: object) -> tuple[str, dict[str, object]] | None:
+    return (str(by["name"]), dict(by["arguments"])) if isinstance(by, dict) else None
 
 
 def _read(file: Path) -> dict[str, dict[str, object]]:

@@ -8,9 +8,10 @@ from jsonschema import Draft202012Validator, ValidationError  # type: ignore[imp
 from desk.catalogue import billing, callbacks, contacts, documents, mail, reports, tickets
 from desk.catalogue.operation import Nature, Operation
 from desk.errors import Invalid
+from desk.faults import Fault
 from desk.records import Record
 
-__all__ = ["OPERATIONS", "Nature", "Operation", "perform"]
+__all__ = ["OPERATIONS", "Nature", "Operation", "overtake", "perform"]
 
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
@@ -27,6 +28,12 @@ def perform(db: sqlite3.Connection, name: str, arguments: Mapping[str, object]) 
     if errors:
         raise Invalid(f"invalid arguments for {name}: " + "; ".join(map(_in_words, errors)))
     return OPERATIONS[name].run(db, **arguments)
+
+
+def overtake(db: sqlite3.Connection, fault: Fault) -> None:
+    """Let somebody else be quicker, where the fault says so."""
+    if fault.overtaker:
+        perform(db, *fault.overtaker)
 
 
 def _in_words(error: ValidationError) -> str:

@@ -14,7 +14,7 @@ from starlette.routing import Route as Path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from desk import faults
-from desk.catalogue import perform
+from desk.catalogue import overtake, perform
 from desk.errors import DeskError
 from desk.records import Record
 from desk.rest import conditions, keys, mishaps
@@ -75,6 +75,7 @@ def _endpoint(db: sqlite3.Connection, route: Route) -> Callable[[Request], Await
             fault = faults.planned(route.name, mishaps.MODES)
             if fault:
                 await fault.before()
+                overtake(db, fault)
             # Without an await: what one request does to the desk, and what it finds there, is one piece.
             answer = _write(db, route, request, arguments) if route.writes else _read(db, route, request, arguments)
             if fault:

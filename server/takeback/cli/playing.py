@@ -16,7 +16,8 @@ from takeback.cli.output import Exit, fail, out, plain, say
 from takeback.core.policy.load import Policy
 from takeback.core.policy.mistakes import PolicyMistakes
 from takeback.play.player import Player
-from takeback.play.scenario import Scenario, ScenarioMistake, read_scenario
+from takeback.play.programs import running
+from takeback.play.scenario import Scenario, ScenarioMistake, expanded, read_scenario
 from takeback.ports import ToolFailure
 
 _STYLES = {
@@ -68,7 +69,15 @@ async def _play(script: Scenario, scenario: Path, folder: Path) -> int:
         "TAKEBACK_STATE": str(folder),
         "PYTHON": sys.executable,
     }
-    env = own | {name: _expand(value, own) for name, value in script.env.items()}
+    env = own | {name: expanded(value, own) for name, value in script.env.items()}
+    try:
+        async with running(script.program, env, folder) as addresses:
+            return await _played(script, path, folder, env | addresses)
+    except ScenarioMistake as mistake:
+        fail(f"Not played: {mistake}", Exit.NOT_STARTED)
+
+
+async def _played(script: Scenario, path: Path, folder: Path, env: dict[str, str]) -> int:
     os.environ.update(env)
     try:
         policy = read_policy(path, dict(os.environ))
@@ -123,9 +132,3 @@ def _end(done: int, total: int, failures: tuple[str, ...]) -> int:
     out.rule()
     say(f"{done} of {total} steps, {'all as expected' if not failures and done == total else 'stopped'}.")
     return 0 if not failures and done == total else int(Exit.REFUSED)
-
-
-def _expand(value: str, own: dict[str, str]) -> str:
-    for name, text in own.items():
-        value = value.replace("${" + name + "}", text)
-    return value

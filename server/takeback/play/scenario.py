@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -16,7 +16,7 @@ from takeback.core.policy.mistakes import spelled
 _REFERENCE: Final = re.compile(r"\$\{(\w+)\}")
 
 VARIABLES: Final = frozenset({"PLAY", "SCENARIO", "PYTHON", "TAKEBACK_STATE"})
-"""What `[env]` may refer to: the play's folder, the scenario's, this Python, and where the guard keeps its state."""
+"""What `[env]` and the commands of programs may refer to: the folders of the play, the scenario and the guard, and this Python."""
 
 ENDINGS: Final = ("", "_approval", "_confirm")
 """What a step's `save = "name"` keeps: the action's id, the approval's, and what confirms a preview."""
@@ -121,6 +121,13 @@ def _text(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
+class Program(_Table):
+    """A program that runs beside the guard. What it prints first, its address, becomes the variable `address`."""
+
+    command: tuple[str, ...] = Field(min_length=1)
+    address: str = Field(pattern=r"^[A-Za-z_]\w*$")
+
+
 class Scenario(_Table):
     """The whole file. `forms` says whether the scripted client can show forms; `faults_file` is what `fault` writes."""
 
@@ -128,6 +135,7 @@ class Scenario(_Table):
     about: Annotated[str, BeforeValidator(_text)] = ""
     policy: str = "policy.toml"
     env: dict[str, str] = {}
+    program: dict[Annotated[str, Field(pattern=r"^[A-Za-z][\w-]{0,31}$")], Program] = {}
     forms: bool = False
     faults_file: str | None = None
     step: tuple[Step, ...] = Field(min_length=1)
@@ -164,9 +172,11 @@ def _mistake(keys: tuple[str | int, ...], message: str) -> str:
 
 
 def _unknown_variables(scenario: Scenario) -> Iterator[str]:
-    for key, value in scenario.env.items():
+    places = [(("env", key), value) for key, value in scenario.env.items()]
+    places += [(("program", key), repr(program.command)) for key, program in scenario.program.items()]
+    for keys, value in places:
         for name in sorted(set(_REFERENCE.findall(value)) - VARIABLES):
-            yield _mistake(("env", key), f"there is no ${{{name}}} here, only {', '.join(sorted(VARIABLES))}")
+            yield _mistake(keys, f"there is no ${{{name}}} here, only {', '.join(sorted(VARIABLES))}")
 
 
 def _loose_ends(scenario: Scenario) -> Iterator[str]:
@@ -207,6 +217,11 @@ def _wrong(expression: str) -> str | None:
     except ExpressionError as error:
         return str(error)
     return None
+
+
+def expanded(text: str, variables: Mapping[str, str]) -> str:
+    """A text with `${NAME}` replaced where there is such a variable; nothing else is touched."""
+    return _REFERENCE.sub(lambda found: variables.get(found[1], found[0]), text)
 
 
 def filled(value: JSON, saved: dict[str, str]) -> JSON:

@@ -127,6 +127,28 @@ async def test_without_a_condition_the_undo_says_that_it_was_unconditioned(tmp_p
         assert "unconditioned" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("second", "said_so"),
+    [
+        ('{ tool = "desk.charge", args = { id = "target.id" } }', False),  # touches nothing of the target
+        ('{ tool = "desk.link", args = { id = "target.id" } }', True),
+    ],
+)
+async def test_a_chain_is_unconditioned_only_by_what_changes_the_target(
+    tmp_path: Path, second: str, said_so: bool
+) -> None:
+    undo = '{ tool = "desk.set", args = { id = "target.id", priority = "before.priority", status = "before.status" } }'
+    desk = Revised()
+    policy = BY_HEADER.replace(f"undo = {undo}", f"undo = [{undo}, {second}]")
+    async with over(policy.replace('ignore = ["seen"]', 'ignore = ["seen", "revision"]'), desk, tmp_path) as guard:
+        done = await guard.call("set", HIGH)
+        assert done.action is not None
+        preview = await guard.undo(done.action.id)
+        answer = await guard.undo(done.action.id, confirm=preview.confirm)
+        assert answer.outcome is not None, answer.text
+        assert ("unconditioned" in answer.text) is said_so, answer.text
+
+
 async def test_the_header_holds_the_version_that_was_read_last(tmp_path: Path) -> None:
     desk = Revised()
     async with over(BY_HEADER, desk, tmp_path) as guard:

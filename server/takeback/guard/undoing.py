@@ -9,7 +9,7 @@ from typing import Any, Final
 from takeback.core.action import Action, Event
 from takeback.core.canonical import digest
 from takeback.core.expressions import Expression, ExpressionError
-from takeback.core.images import Difference, Image
+from takeback.core.images import Difference, Image, differences
 from takeback.core.jsontext import JSON
 from takeback.core.operation import fingerprint
 from takeback.core.policy.decide import Decision, Undecidable, decide, target_variables
@@ -36,7 +36,8 @@ _AS_IT_WAS: Final = frozenset({Status.SUCCEEDED, Status.COMPENSATING})
 class Undoing:
     """The purpose of a compensation. Each turning point of its execution moves the original action along with it.
 
-    `last` says whether this is the last step of the chain: only then is the original compensated.
+    `last` says whether this is the last step of the chain: only then is the original compensated. `unconditioned` says
+    whether an earlier step changed the target without a condition; what changes nothing of it needs none.
     """
 
     services: Services
@@ -45,6 +46,7 @@ class Undoing:
     reason: str
     first: bool
     last: bool
+    unconditioned: bool = False
     outcome: Outcome | None = None
     original: Action = field(init=False)
 
@@ -103,7 +105,9 @@ class Undoing:
         judged = judge_outcome(
             expected, stored_before, stored_after, ignore=work.ignore, residue=self.plan.remedy.residue
         )
-        self.outcome = replace(judged, unconditioned=not conditions_of(self.services, work, before))
+        touches = self.first or bool(differences(stored_before, stored_after, ignore=work.ignore))
+        bare = touches and not conditions_of(self.services, work, before)
+        self.outcome = replace(judged, unconditioned=self.unconditioned or bare)
         if self.outcome.outcome is UndoOutcome.FAILED and not self.last:
             return Verification(Verified.IMPOSSIBLE, "nothing_named")  # the whole chain is judged at its end
         if self.outcome.outcome is UndoOutcome.FAILED:
@@ -180,13 +184,14 @@ async def carry_out(services: Services, caller: Caller, plan_: Plan, reason: str
 async def _steps(services: Services, caller: Caller, plan_: Plan, reason: str) -> tuple[Reply, Undoing]:
     reply: Reply | None = None
     undoing: Undoing | None = None
-    steps = plan_.remedy.steps
+    steps, unconditioned = plan_.remedy.steps, plan_.goes_on
     for index, step in enumerate(steps):
-        undoing = Undoing(services, plan_, step, reason, first=index == 0, last=index == len(steps) - 1)
+        undoing = Undoing(services, plan_, step, reason, index == 0, index == len(steps) - 1, unconditioned)
         work = _work(services, caller, undoing, index)
         reply = await write(services, work)
         if reply.action is None or reply.action.status is not Status.SUCCEEDED:
             break
+        unconditioned = undoing.outcome is None or undoing.outcome.unconditioned
         plan_ = replace(undoing.plan, action=await services.ledger.action(caller.tenant, plan_.action.id))
     if reply is None or undoing is None:
         raise NotUndoable("the compensation has no step to take")

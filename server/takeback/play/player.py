@@ -249,4 +249,4 @@ def _brief(value: JSON, most: int = 150) -> str:
 
 
 def _scalar(value: JSON) -> str:
-    return value if isinstance(value, str) else dumps(value).decode()
+    return value if isinstance(value, str) and value.isprintable() else dumps(value).decode()

@@ -41,7 +41,12 @@ async def _running(name: str, program: Program, env: Mapping[str, str], folder: 
     with log.open("wb") as errors:
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, cwd=folder, env={**os.environ, **env}, stdout=asyncio.subprocess.PIPE, stderr=errors
+                *command,
+                cwd=folder,
+                env={**os.environ, **env},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
             )
         except OSError as error:
             raise ScenarioMistake(f"program.{name}: {command[0]} cannot be started: {error.strerror}") from None

@@ -16,7 +16,7 @@ from takeback.core.policy.mistakes import spelled
 _REFERENCE: Final = re.compile(r"\$\{(\w+)\}")
 
 VARIABLES: Final = frozenset({"PLAY", "SCENARIO", "PYTHON", "TAKEBACK_STATE"})
-"""What `[env]` and the commands of programs may refer to: the folders of the play, the scenario and the guard, and this Python."""
+"""What `[env]` and the commands of programs may refer to: the folders of play, scenario and guard, and this Python."""
 
 ENDINGS: Final = ("", "_approval", "_confirm")
 """What a step's `save = "name"` keeps: the action's id, the approval's, and what confirms a preview."""

@@ -49,10 +49,10 @@ class Api:
 
 
 @asynccontextmanager
-async def desk_api(db: Path, faults: Path | None = None) -> AsyncIterator[Api]:
+async def desk_api(db: Path, faults: Path | None = None, port: int = 0) -> AsyncIterator[Api]:
     """The desk over this database, in a process of its own."""
     env = {**os.environ, "DESK_TOKEN": TOKEN, **({"HELPDESK_FAULTS": str(faults)} if faults else {})}
-    command = [sys.executable, str(SERVER), "--db", str(db), "--port", "0"]
+    command = [sys.executable, str(SERVER), "--db", str(db), "--port", str(port)]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=env)
     try:
         assert process.stdout

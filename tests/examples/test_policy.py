@@ -1,18 +1,24 @@
-"""The policy at the top level, held against the real desk: each kind of change is made, and taken back."""
+"""The rules at the top level, held against the real desk: each kind of change is made, and taken back.
+
+Both ways in have the same rules: over MCP by the policy at the top level, over HTTP by the one that extends it.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.examples.helpdesk_guarded import over_http
 from tests.mcp.raw import RawClient, guard_command, started, text_of
 
 ROOT = Path(__file__).parents[2]
+HELPDESK = ROOT / "examples" / "helpdesk"
 
 # Changes that the policy calls exactly undoable: tool, arguments, and the table that they are seen in.
 EXACT: list[tuple[str, dict[str, Any], str]] = [
@@ -39,12 +45,19 @@ MOVING = {"updated_at", "created_at", "version"}
 """Columns that the desk sets itself at every change."""
 
 
-@pytest.fixture
-async def agent(tmp_path: Path) -> AsyncIterator[RawClient]:
+@pytest.fixture(params=["mcp", "http"])
+async def agent(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RawClient]:
+    start = over_mcp if request.param == "mcp" else over_http
+    async with start(tmp_path) as client:
+        yield client
+
+
+@asynccontextmanager
+async def over_mcp(folder: Path) -> AsyncIterator[RawClient]:
     env = {
-        "TAKEBACK_STATE": str(tmp_path),
-        "HELPDESK": str(ROOT / "examples" / "helpdesk"),
-        "HELPDESK_DB": str(tmp_path / "desk.db"),
+        "TAKEBACK_STATE": str(folder),
+        "HELPDESK": str(HELPDESK),
+        "HELPDESK_DB": str(folder / "desk.db"),
         "HELPDESK_PYTHON": sys.executable,
     }
     async with started(*guard_command(ROOT / "policy.toml"), env=env) as client:

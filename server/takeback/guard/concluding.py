@@ -177,7 +177,8 @@ async def _tool_failed(
     if sent.answered is not None:
         return own_word(f"{line} It said: {shown(text)}.", fact[1], layer=RetryLayer.HUMAN)
     if sent.job is not None:
-        return own_word(f"{line} The job said: {shown(text)}.", fact[1], layer=RetryLayer.MODEL)
+        said = shown(services.redacted(sent.data, begun.work.redact), LONGEST_JOB)
+        return own_word(f"{line} The job said: {said}.", fact[1], layer=RetryLayer.MODEL)
     return own_result(sent.result or {}, fact[1], line=line if services.policy.file.defaults.announce else None)
 
 

@@ -20,6 +20,7 @@ help:
 
 demo: run-env
 	$(BIN)/takeback play examples/helpdesk/day.toml
+	$(BIN)/takeback play examples/helpdesk/http.toml
 
 test: dev-env
 	$(BIN)/python -m pytest $(ARGS)

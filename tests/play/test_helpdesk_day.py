@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
-
 import pytest
 
-from tests.cli.commands import Ran, takeback
-
-DAY = Path(__file__).parents[2] / "examples" / "helpdesk" / "day.toml"
-
-
-class Played:
-    """A day that is over, and its folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.ran: Ran = takeback("play", DAY, "--folder", folder, env={}, bound=200)
-
-    def facts(self, statement: str, database: str = "helpdesk.db") -> list[tuple[object, ...]]:
-        with closing(sqlite3.connect(self.folder / database)) as desk:
-            return desk.execute(statement).fetchall()
+from tests.cli.commands import takeback
+from tests.play.played import Played
 
 
 @pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    return Played(tmp_path_factory.mktemp("day") / "new")
+    return Played("day.toml", tmp_path_factory.mktemp("day") / "new")
 
 
 def test_everything_is_as_expected(day: Played) -> None:
-    assert (day.ran.code, day.ran.err) == (0, "")
-    assert "all as expected" in day.ran.out
-    assert "NOT AS EXPECTED" not in day.ran.out
-    last = day.ran.out.splitlines()[-1].split()
-    assert last[0] == last[2]  # "41 of 41 steps"
+    day.was_as_expected()
 
 
 @pytest.mark.parametrize(
@@ -72,5 +51,7 @@ def test_the_ledger_agrees_with_the_world(day: Played) -> None:
 
 def test_a_folder_that_is_not_empty_is_refused(day: Played) -> None:
     before = (day.folder / "helpdesk.db").read_bytes()
-    takeback("play", DAY, "--folder", day.folder, env={}).refused(2, "Not played", str(day.folder), "not empty")
+    takeback("play", day.scenario, "--folder", day.folder, env={}).refused(
+        2, "Not played", str(day.folder), "not empty"
+    )
     assert (day.folder / "helpdesk.db").read_bytes() == before

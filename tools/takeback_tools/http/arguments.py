@@ -34,19 +34,19 @@ class Arguments:
         self.body: Body | None = None
 
     def add_parameter(self, node: Node) -> None:
-        """Take in a parameter. Headers that HTTP itself sets are no arguments."""
+        """Take in a parameter. Headers that HTTP or the guard sets are no arguments: a model would make them up."""
         name, place = node.value.get("name"), node.value.get("in")
         if not isinstance(name, str) or place not in DEFAULT_STYLE:
             return
         if place == "header":
             self.headers.add(name.lower())
-            if name.lower() in _IGNORED_HEADERS:
+            if name.lower() in _IGNORED_HEADERS | GUARDED_HEADERS:
                 return
         content = next(node.at("content").each(), None)
         schema = node.at("schema") if content is None else content[1].at("schema")
         style = node.value.get("style") or DEFAULT_STYLE[place]
         explode = node.value.get("explode", style == "form")
-        argument = self._add(name, place, self._described(schema, node), _is_required(node, name, place))
+        argument = self._add(name, place, self._described(schema, node), _is_required(node, place))
         as_json = content is not None
         reserved = node.value.get("allowReserved") is True
         self.parameters.append(
@@ -135,10 +135,8 @@ class Arguments:
         return _sound(found)
 
 
-def _is_required(node: Node, name: str, place: str) -> bool:
-    if place == "path":
-        return True
-    return node.value.get("required") is True and not (place == "header" and name.lower() in GUARDED_HEADERS)
+def _is_required(node: Node, place: str) -> bool:
+    return place == "path" or node.value.get("required") is True
 
 
 def _is_record(schema: Mapping[str, Any]) -> bool:

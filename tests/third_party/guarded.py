@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import anyio
 from mcp import types
@@ -20,6 +20,9 @@ from mcp.client.stdio import StdioServerParameters
 from takeback.core.policy.load import Policy, load
 
 from .servers import EXAMPLES
+
+Mode = Literal["auto", "legacy"]
+"""`auto`: the stateless era, since the guard speaks it; `legacy`: the handshake era."""
 
 PATIENCE: Final = 60
 _CONFIRM: Final = re.compile(r'confirm="([0-9a-f]+)"')
@@ -131,8 +134,8 @@ def policy(example: str, env: Mapping[str, str]) -> Policy:
 
 
 @asynccontextmanager
-async def guarded(example: str, env: Mapping[str, str], state: Path) -> AsyncIterator[Guarded]:
-    """`takeback serve` with an example's policy, its ledger in `state`."""
+async def guarded(example: str, env: Mapping[str, str], state: Path, mode: Mode = "auto") -> AsyncIterator[Guarded]:
+    """`takeback serve` with an example's policy, its ledger in `state`; by `mode`, the client's era of the protocol."""
     env = {**env, "TAKEBACK_STATE": str(state)}
     parameters = StdioServerParameters(
         command=sys.executable,
@@ -140,7 +143,7 @@ async def guarded(example: str, env: Mapping[str, str], state: Path) -> AsyncIte
         env=env,
         cwd=state,
     )
-    async with held(Client(parameters)) as client:
+    async with held(Client(parameters, mode=mode)) as client:
         yield Guarded(client, example, env)
 
 

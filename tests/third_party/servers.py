@@ -66,6 +66,12 @@ class Cut:
         """Whether the order was not carried out yet."""
         return self._orders.exists()
 
+    @property
+    def eras(self) -> set[str]:
+        """The protocol versions in which tools were called so far; `handshake` where a connection agreed on one."""
+        lines = self._orders.with_suffix(".seen").read_text().splitlines()
+        return {line.split()[1] for line in lines if line.startswith("tools/call ")}
+
     def reply_of(self, tool: str) -> None:
         """Let the next reply of this tool be lost."""
         self._orders.write_text(tool)

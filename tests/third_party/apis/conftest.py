@@ -1,0 +1,24 @@
+"""Each server runs once for all tests of its module, with one guard before it; names tell the tests apart."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from tests.third_party.guarded import Guarded, guarded
+
+from .radicale import Calendars, serving_radicale
+
+
+@pytest.fixture(scope="module")
+def calendars(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calendars]:
+    with serving_radicale(tmp_path_factory.mktemp("radicale")) as calendars:
+        yield calendars
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def dav(calendars: Calendars, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
+    async with guarded("radicale", calendars.env, tmp_path_factory.mktemp("state")) as guard:
+        yield guard

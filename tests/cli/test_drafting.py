@@ -88,4 +88,7 @@ async def test_another_server_under_the_same_name_gets_a_policy_of_its_own(tmp_p
     assert said[0] == said[2] == ("one", "mine.toml")
     assert said[1] == said[3]
     assert re.fullmatch(r"mine-[0-9a-f]{8}\.toml", said[1][1])
-    assert {path.name for path in (tmp_path / "policies").iterdir()} == {"mine.toml", said[1][1]}
+    drafted = {path.name: tomllib.loads(path.read_text()) for path in (tmp_path / "policies").iterdir()}
+    assert {name: [*policy["upstream"]] for name, policy in drafted.items()} == {
+        name: [name.removesuffix(".toml")] for name in ("mine.toml", said[1][1])
+    }

@@ -59,14 +59,19 @@ async def offered(name: str, upstream: Upstream, tenant: str) -> list[dict[str, 
 
 
 def _keep(path: Path, text: str) -> None:
-    """Write the file at once or not at all: a draft that was cut short would be used from then on."""
+    """Write the file at once or not at all: a draft that was cut short would be used from then on.
+
+    A file that somebody else put there meanwhile stays: it may be in use already.
+    """
     begun = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         begun.touch(mode=0o600, exist_ok=False)
         begun.write_text(text, encoding="utf-8")
-        begun.rename(path)
+        with suppress(FileExistsError):
+            path.hardlink_to(begun)
     except OSError as error:
+        raise StartFailure(f"cannot write {path}: {error.strerror}") from None
+    finally:
         with suppress(OSError):
             begun.unlink(missing_ok=True)
-        raise StartFailure(f"cannot write {path}: {error.strerror}") from None

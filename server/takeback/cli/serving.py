@@ -71,9 +71,7 @@ def wrap(
     """Guard one MCP server (`takeback wrap -- uvx mcp-server-git`). Without a policy, a cautious one is drafted."""
     check_name(name)
     table = table_of(command or [], Remote(url, url_from, header or [], transport))
-    path = policy or own_policy(name, table)
-    if policy is None and not path.exists():
-        _draft(path, name, table)
+    path = policy or _drafted(name, table)
     loaded, upstream = policy_at(path), upstream_of(table, os.environ)
     if not is_guarded(loaded, upstream):
         refuse_another(path, upstream)
@@ -82,12 +80,19 @@ def wrap(
     _run(loaded, http, None, None)
 
 
-def _draft(path: Path, name: str, table: Table) -> None:
-    try:
-        asyncio.run(draft_for(path, name, table))
-    except StartFailure as error:
-        fail(f"Not started, and no policy was drafted: {error}", Exit.NOT_STARTED)
-    _tell(f"takeback: drafted a cautious policy for {name}; look it over: {path}")
+def _drafted(name: str, table: Table) -> Path:
+    """Where this server's policy lies, drafted where there is none yet.
+
+    Clients start all their servers at once: another one of the same name may take the first place meanwhile.
+    """
+    while not (path := own_policy(name, table)).exists():
+        try:
+            asyncio.run(draft_for(path, path.stem, table))
+        except StartFailure as error:
+            fail(f"Not started, and no policy was drafted: {error}", Exit.NOT_STARTED)
+        if own_policy(name, table) == path:
+            _tell(f"takeback: drafted a cautious policy for {name}; look it over: {path}")
+    return path
 
 
 def _run(policy: Policy, http: int | None, tenant: str | None, user: str | None) -> None:

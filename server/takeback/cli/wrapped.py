@@ -30,6 +30,9 @@ from takeback.core.policy.source import (
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_WORDS: Final = 23
+"""Letters of a name that are left beside a hyphen and eight digits, so that it still is one."""
+
 _UNCHANGED: Final = "Nothing was started or written."
 
 
@@ -103,7 +106,7 @@ def own_policy(name: str, table: Table) -> Path:
     """Where the drafted policy of this server lies.
 
     The first server of a name has the name alone. Another one under the same name (of another project, or with other
-    arguments) has a policy of its own: the first one's rules say nothing about it.
+    arguments) has a policy of its own: the first one's rules say nothing about it, and its things are others.
     """
     folder = state_folder(os.environ) / "policies"
     first = folder / f"{name}.toml"
@@ -111,7 +114,7 @@ def own_policy(name: str, table: Table) -> Path:
     if not first.exists() or is_guarded(policy_at(first), upstream):
         return first
     facts = {**table, "url": upstream.url}
-    return folder / f"{name}-{digest(facts)[:8]}.toml"
+    return folder / f"{name[:_WORDS]}-{digest(facts)[:8]}.toml"
 
 
 def is_guarded(policy: Policy, upstream: Upstream) -> bool:

@@ -31,6 +31,7 @@ class Decision:
     effect: Effect
     does: Does
     risk: Risk
+    upstream: str = ""
     targets: tuple[Target, ...] = ()
     late_targets: tuple[TargetSpec, ...] = ()
     limits: Limits = field(default_factory=Limits)
@@ -75,15 +76,15 @@ def decide(policy: Policy, tool: str, arguments: Mapping[str, JSON], *, tenant: 
     numbered = match(policy, tool, variables)
     if numbered is None:
         return _unknown(policy)
-    rule = numbered.rule
+    rule, upstream = numbered.rule, tool.partition(".")[0]
     if rule.is_read:
         return _decision(policy, numbered, "forward", "the rule says that this tool only reads", ())
     try:
-        targets, late = _targets(rule, variables)
+        targets, late = _targets(rule, variables, upstream)
         verdict, why = _approval(policy, rule, variables | target_variables(targets))
     except ExpressionError as error:
         raise Undecidable(f"{numbered.id}: {error}") from None
-    return replace(_decision(policy, numbered, verdict, why, targets), late_targets=late)
+    return replace(_decision(policy, numbered, verdict, why, targets), late_targets=late, upstream=upstream)
 
 
 def resolve_late(decision: Decision, variables: Mapping[str, JSON]) -> tuple[Target, ...]:
@@ -92,7 +93,7 @@ def resolve_late(decision: Decision, variables: Mapping[str, JSON]) -> tuple[Tar
     Raises:
         ExpressionError: the result does not name them.
     """
-    return (*decision.targets, *(_target(spec, variables) for spec in decision.late_targets))
+    return (*decision.targets, *(_target(spec, variables, decision.upstream) for spec in decision.late_targets))
 
 
 def target_variables(targets: tuple[Target, ...]) -> dict[str, JSON]:
@@ -119,13 +120,15 @@ def canonical_id(spec: TargetSpec, value: JSON) -> str:
             return posixpath.normpath(text.strip())
 
 
-def _targets(rule: Rule, variables: Mapping[str, JSON]) -> tuple[tuple[Target, ...], tuple[TargetSpec, ...]]:
+def _targets(
+    rule: Rule, variables: Mapping[str, JSON], upstream: str
+) -> tuple[tuple[Target, ...], tuple[TargetSpec, ...]]:
     """Targets that are known now, and those that only the result will name."""
     known: list[Target] = []
     late: list[TargetSpec] = []
     for spec in rule.target:
         try:
-            known.append(_target(spec, variables))
+            known.append(_target(spec, variables, upstream))
         except ExpressionError:
             if "result" not in spec.id.names:
                 raise
@@ -133,12 +136,17 @@ def _targets(rule: Rule, variables: Mapping[str, JSON]) -> tuple[tuple[Target, .
     return tuple(known), tuple(late)
 
 
-def _target(spec: TargetSpec, variables: Mapping[str, JSON]) -> Target:
+def _target(spec: TargetSpec, variables: Mapping[str, JSON], upstream: str) -> Target:
+    """The target of a call. Unless the rule names the thing itself, it is the upstream's own.
+
+    Several guards share a ledger, and another system's ticket of the same number is another ticket.
+    """
     value = spec.id.value(variables)
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         raise ExpressionError(f"`{spec.id.source}` must name the target by a string or an integer")
     found = canonical_id(spec, value)
-    resource = None if spec.resource is None else str(spec.resource.value({**variables, "id": found}))
+    own = f"{upstream}/{spec.type}:{found}"
+    resource = own if spec.resource is None else str(spec.resource.value({**variables, "id": found}))
     return Target(spec.type, found, spec.name, None, resource)
 
 

@@ -71,7 +71,8 @@ async def test_wrapped_servers_share_one_ledger_while_all_of_them_write(tmp_path
     policies = sorted((state / "policies").iterdir())
     assert len(policies) == SERVERS
     for policy in policies:
-        policy.write_text(policy.read_text() + RULES.replace("NAME", policy.stem))
+        drafted = policy.read_text().partition("\n[[rule]]")[0]
+        policy.write_text(drafted + RULES.replace("NAME", policy.stem))
 
     async with AsyncExitStack() as stack:
         clients = await all_started(stack, config, env)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -10,16 +11,17 @@ from urllib.parse import urljoin
 
 import httpx2
 
-from takeback.core.jsontext import JSON
 from takeback.ports import NotSent, ToolFailure
 from takeback_tools.http.auth import Fixed, Signature, SignIn
 from takeback_tools.http.declared import declared
-from takeback_tools.http.described import TooMany, operations
+from takeback_tools.http.described import Source, TooMany, operations
 from takeback_tools.http.documents import LONGEST_DOCUMENT, Loaded, UnusableDocument, is_url, load
 from takeback_tools.http.operations import Operation
-from takeback_tools.http.origin import Origin, origin_of
+from takeback_tools.http.origin import Origin
+from takeback_tools.http.places import first_server, is_same_origin
 from takeback_tools.http.references import Node, References
 from takeback_tools.http.settings import HttpSettings
+from takeback_tools.http.swagger import converted, is_swagger
 
 _OK: Final = 200
 _UNCONNECTED: Final = "http://localhost/"
@@ -33,6 +35,14 @@ class Api:
     operations: Mapping[str, Operation]
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A document in the words of version 3, and what it refers to."""
+
+    main: Node
+    references: References
+
+
 async def prepare(name: str, settings: HttpSettings, client: httpx2.AsyncClient, sign_in: SignIn) -> Api:
     """Read the document, if there is one, and make the operations.
 
@@ -41,8 +51,9 @@ async def prepare(name: str, settings: HttpSettings, client: httpx2.AsyncClient,
     """
     try:
         document = await _document(settings, client, sign_in)
-        base = _base(settings, document)
-        found = await asyncio.to_thread(_operations, name, settings, document)
+        read = await asyncio.to_thread(_read, document) if document is not None else None
+        base = _base(settings, read.main if read is not None else None)
+        found = await asyncio.to_thread(_operations, name, settings, read, base)
     except (UnusableDocument, TooMany) as problem:
         raise NotSent(f"its document {_named(settings)} cannot be used: {problem}") from None
     return Api(Origin(client, base, settings.headers, sign_in), found)
@@ -56,7 +67,7 @@ async def _document(settings: HttpSettings, client: httpx2.AsyncClient, sign_in:
     if settings.openapi is None:
         return None
     source = settings.openapi
-    own = settings.base_url is None or (is_url(source) and _same_origin(source, settings.base_url))
+    own = settings.base_url is None or (is_url(source) and is_same_origin(source, settings.base_url))
     # Credentials are the API's: a document that lies elsewhere is fetched without them.
     headers = settings.headers if own else {}
     origin = Origin(client, _UNCONNECTED, headers, sign_in if own else Fixed(Signature()))
@@ -75,24 +86,16 @@ async def _document(settings: HttpSettings, client: httpx2.AsyncClient, sign_in:
     return await load(source, fetch)
 
 
-def _same_origin(one: str, other: str) -> bool:
-    try:
-        return origin_of(httpx2.URL(one)) == origin_of(httpx2.URL(other))
-    except (ValueError, httpx2.InvalidURL):
-        return False
-
-
-def _base(settings: HttpSettings, document: Loaded | None) -> str:
+def _base(settings: HttpSettings, main: Node | None) -> str:
     """Where the operations go: what the policy says, else what the document says about itself."""
     if settings.base_url is not None:
         return settings.base_url
-    if document is None:
+    if main is None:
         raise UnusableDocument("there is none, and no `base_url` either")
-    server = _first_server(document.main)
-    base = urljoin(document.address, server)
+    base = urljoin(main.base, first_server(main.value))
     if not is_url(base):
         raise UnusableDocument("it does not say where the API is; add `base_url` to the upstream in the policy")
-    if is_url(document.address) and not _same_origin(base, document.address):
+    if is_url(main.base) and not is_same_origin(base, main.base):
         raise UnusableDocument(
             f"it says that the API is at {base.partition('?')[0]}, which is not where the document came from; "
             "if that is meant, add it as `base_url` to the upstream in the policy"
@@ -100,32 +103,22 @@ def _base(settings: HttpSettings, document: Loaded | None) -> str:
     return base
 
 
-def _first_server(main: JSON) -> str:
-    servers = main.get("servers") if isinstance(main, dict) else None
-    first = servers[0] if isinstance(servers, list) and servers else None
-    if not isinstance(first, dict) or not isinstance(first.get("url"), str):
-        return "/"
-    url: str = first["url"]
-    variables = first.get("variables")
-    for name, variable in (variables if isinstance(variables, dict) else {}).items():
-        if isinstance(variable, dict):
-            url = url.replace("{" + name + "}", str(variable.get("default", "")))
-    return url
-
-
-def _operations(name: str, settings: HttpSettings, document: Loaded | None) -> dict[str, Operation]:
+def _operations(name: str, settings: HttpSettings, read: Read | None, base: str) -> dict[str, Operation]:
     found = [
         declared(name, tool, table, offered=settings.offers(table.method.upper(), table.path, frozenset(table.tags)))
         for tool, table in settings.operations.items()
     ]
-    if document is not None:
-        _check(document.main)
-        main, references = Node(document.main, document.address), References(document.all)
-        found += operations(name, main, references, settings.offers, frozenset(settings.operations))
+    if read is not None:
+        source = Source(name, read.main, read.references, base, settings.offers)
+        found += operations(source, frozenset(settings.operations))
     return {operation.definition.name: operation for operation in found}
 
 
-def _check(main: JSON) -> None:
-    version = main.get("openapi") if isinstance(main, dict) else None
-    if not isinstance(version, str) or not version.startswith("3."):
-        raise UnusableDocument("it is no OpenAPI document of version 3")
+def _read(document: Loaded) -> Read:
+    references = References(document.all)
+    main = Node(document.main, document.address)
+    if is_swagger(main.value):
+        return Read(converted(main, references), references)
+    if re.match(r"3\.\d", str(main.at("openapi").value)) is None:
+        raise UnusableDocument("it is neither OpenAPI 3 nor Swagger 2.0")
+    return Read(main, references)

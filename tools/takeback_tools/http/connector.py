@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from takeback.core.policy.schema import Upstream
 from takeback.ports import (
+    HTTP,
     Answered,
     Busy,
     Changed,
@@ -124,9 +125,19 @@ class HttpConnector:
         bound = timeout if timeout is not None else self._settings.timeout
         carried = {**_trace_of(given.get("_meta")), **(headers or {})}
         try:
-            return await api.origin.call(draft, carried, bound, structured=operation.structured)
+            result = await api.origin.call(operation, draft, carried, bound)
         except ToolFailure as failure:
             raise self._cleaned(failure) from None
+        return self._without_secrets(result)
+
+    def _without_secrets(self, result: dict[str, Any]) -> dict[str, Any]:
+        """What an API says when it refuses may repeat the credentials; a result is passed on as it is."""
+        about = result["_meta"][HTTP]
+        if "location" in about:
+            about["location"] = self._clean(about["location"])
+        if result.get("isError") is True:
+            result["content"] = [{**block, "text": self._clean(block["text"])} for block in result["content"]]
+        return result
 
     def _cleaned(self, failure: ToolFailure) -> ToolFailure:
         """The failure without secrets in its words."""

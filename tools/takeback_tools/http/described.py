@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urljoin
 
 from takeback.core.jsontext import JSON
 from takeback.core.phrases import one_line
@@ -16,6 +17,7 @@ from takeback_tools.http.bodies import is_json, preferred
 from takeback_tools.http.naming import tool_name
 from takeback_tools.http.operations import Operation, hints
 from takeback_tools.http.outputs import output_schema
+from takeback_tools.http.places import first_server, is_same_origin
 from takeback_tools.http.references import DanglingReference, Node, References
 from takeback_tools.http.requests import Requests
 from takeback_tools.http.schemas import Schemas
@@ -68,9 +70,22 @@ class Described:
         return f"Deprecated. {text}" if own.get("deprecated") is True else text
 
 
-def operations(
-    upstream: str, main: Node, references: References, offered: Offered, taken: frozenset[str]
-) -> list[Operation]:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A document: for which upstream it was read, and at which URL its operations are (unless they say otherwise)."""
+
+    upstream: str
+    main: Node
+    references: References
+    base: str
+    offered: Offered
+
+
+class Elsewhere(ValueError):
+    """An operation goes to another origin than the others, where the credentials do not belong."""
+
+
+def operations(source: Source, taken: frozenset[str]) -> list[Operation]:
     """The operations of a document, in its order. One that cannot be understood is left out, and the log says so.
 
     `taken` are names of tools that are declared by hand, in whose place the document's are not offered.
@@ -80,40 +95,35 @@ def operations(
     """
     names: set[str] = set()
     found: list[Operation] = []
-    for described in _each(main, references):
+    for described in _each(source):
         if len(found) >= MOST_OPERATIONS:
             raise TooMany(f"it has more than {MOST_OPERATIONS} operations")
-        name = tool_name(upstream, described.own.value.get("operationId"), described.method, described.path, names)
+        wanted = described.own.value.get("operationId")
+        name = tool_name(source.upstream, wanted, described.method, described.path, names)
         names.add(name)
         if name in taken:
             continue
         try:
-            found.append(_operation(ToolNamed(upstream, name), described, references, offered))
-        except (DanglingReference, RecursionError) as error:
-            log.warning("%s: %s %s is left out: %s", upstream, described.method, described.path, _why(error))
+            found.append(_operation(source, name, described))
+        except (DanglingReference, Elsewhere, RecursionError) as error:
+            log.warning("%s: %s %s is left out: %s", source.upstream, described.method, described.path, _why(error))
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class ToolNamed:
-    """Under which name an operation is offered."""
-
-    upstream: str
-    name: str
-
-
 def _why(error: Exception) -> str:
-    return f"{error} leads nowhere" if isinstance(error, DanglingReference) else "it is nested too deeply"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return f"{error} leads nowhere" if isinstance(error, DanglingReference) else str(error)
 
 
-def _each(main: Node, references: References) -> Iterator[Described]:
-    for path, item in main.at("paths").each():
+def _each(source: Source) -> Iterator[Described]:
+    for path, item in source.main.at("paths").each():
         if not path.startswith("/"):
             continue
         try:
-            shared = references.follow(item)
+            shared = source.references.follow(item)
         except DanglingReference:
-            log.warning("what stands under the path %s leads nowhere and is left out", path)
+            log.warning("%s: what stands under the path %s leads nowhere and is left out", source.upstream, path)
             continue
         for method in METHODS:
             own = shared.at(method)
@@ -121,34 +131,44 @@ def _each(main: Node, references: References) -> Iterator[Described]:
                 yield Described(method.upper(), path, own, shared)
 
 
-def _operation(tool: ToolNamed, described: Described, references: References, offered: Offered) -> Operation:
-    schemas = Schemas(references, "in")
-    arguments = Arguments(references, schemas)
+def _operation(source: Source, name: str, described: Described) -> Operation:
+    references = source.references
+    arguments = Arguments(references, Schemas(references, "in"))
     for node in _parameters(described, references):
         arguments.add_parameter(node)
     arguments.add_missing_from(described.path)
     arguments.add_body(references.follow(described.own.at("requestBody")))
     output = _output(described, references)
+    about = {"method": described.method, "path": described.path, "conditional": _conditional(described, arguments)}
     raw: dict[str, Any] = {
-        "name": tool.name,
+        "name": name,
+        **({"title": described.title} if described.title else {}),
         "description": described.description(),
         "inputSchema": arguments.schema(),
+        **({"outputSchema": output} if output is not None else {}),
         "annotations": hints(described.method, described.title),
-        "_meta": {
-            HTTP: {
-                "method": described.method,
-                "path": described.path,
-                "conditional": _conditional(described, arguments),
-            }
-        },
+        "_meta": {HTTP: about},
     }
-    if described.title:
-        raw["title"] = described.title
-    if output is not None:
-        raw["outputSchema"] = output
     requests = Requests(described.method, described.path, tuple(arguments.parameters), arguments.body)
-    visible = offered(described.method, described.path, described.tags)
-    return Operation(ToolDefinition(tool.upstream, tool.name, raw, visible), requests.draft, output is not None)
+    definition = ToolDefinition(
+        source.upstream, name, raw, source.offered(described.method, described.path, described.tags)
+    )
+    return Operation(definition, requests.draft, output is not None, _own_base(source, described))
+
+
+def _own_base(source: Source, described: Described) -> str | None:
+    """Where an operation goes that does not go where the others do.
+
+    Raises:
+        Elsewhere: to another origin.
+    """
+    holder = next((one for one in (described.own, described.shared) if one.at("servers").value), None)
+    if holder is None:
+        return None
+    base = urljoin(holder.base, first_server(holder.value))
+    if not is_same_origin(base, source.base):
+        raise Elsewhere(f"it goes to {base}, and the others to {source.base}")
+    return base
 
 
 def _parameters(described: Described, references: References) -> list[Node]:

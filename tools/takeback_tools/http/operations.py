@@ -39,12 +39,14 @@ class Draft:
 class Operation:
     """One tool and the requests that it makes.
 
-    `draft` makes the request of a call's arguments (raises Unfit); `structured`: its definition has an output schema.
+    `draft` makes the request of a call's arguments (raises Unfit); `structured`: its definition has an output schema;
+    `base`: where it goes, if not to the API's base URL.
     """
 
     definition: ToolDefinition
     draft: Callable[[Mapping[str, JSON]], Draft]
     structured: bool = False
+    base: str | None = None
 
 
 def hints(method: str, title: str) -> dict[str, Any]:

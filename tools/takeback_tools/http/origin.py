@@ -13,7 +13,8 @@ from takeback.ports import NotSent, OutcomeUnknown
 from takeback_tools.http.answers import failure, understood
 from takeback_tools.http.auth import SignIn
 from takeback_tools.http.exchange import Reply, exchange
-from takeback_tools.http.operations import SAFE, Draft
+from takeback_tools.http.operations import SAFE, Draft, Operation
+from takeback_tools.http.places import origin_of
 
 REDIRECTS: Final = 5
 _UNAUTHORIZED: Final = 401
@@ -21,11 +22,6 @@ _SEE_OTHER: Final = 303
 _FOUND: Final = 302
 _SAME_METHOD: Final = frozenset({307, 308})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-
-
-def origin_of(url: httpx2.URL) -> tuple[str, str, int | None]:
-    """Scheme, host and port."""
-    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 def shown(url: httpx2.URL) -> str:
@@ -40,18 +36,19 @@ class Origin:
     """
 
     def __init__(self, client: httpx2.AsyncClient, base: str, headers: Mapping[str, str], sign_in: SignIn) -> None:
-        self._client, self._base, self._headers, self._sign_in = client, base.rstrip("/"), headers, sign_in
+        self._client, self._base, self._headers, self._sign_in = client, base, headers, sign_in
 
     async def call(
-        self, draft: Draft, headers: Mapping[str, str], timeout: float | None, *, structured: bool
+        self, operation: Operation, draft: Draft, headers: Mapping[str, str], timeout: float | None
     ) -> dict[str, Any]:
-        """Make the request and say what its answer means. `headers` go over the request's own.
+        """Make the request of an operation and say what its answer means. `headers` go over the request's own.
 
         Raises:
             NotSent, Changed, OutcomeUnknown: as the port says.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        url = self._url(self._base + draft.target)
+        structured = operation.structured
+        url = self._url((operation.base or self._base).rstrip("/") + draft.target)
         own = httpx2.Headers({**self._headers, "Accept": "application/json, */*;q=0.5"})
         own.update(dict(draft.headers))
         own.update(dict(headers))

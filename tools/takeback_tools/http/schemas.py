@@ -69,7 +69,7 @@ class Schemas:
         reference = self._referring(address)
         siblings = Node({key: value for key, value in node.value.items() if key != "$ref"}, node.base)
         beside = self._converted(siblings)
-        if siblings.value.get("nullable") is True:
+        if _takes_null(siblings.value):
             return {**_annotations(beside), "anyOf": [reference, {"type": "null"}]}
         return {**reference, **beside} if reference or beside else {}
 
@@ -180,8 +180,12 @@ def _bounded(value: Mapping[str, Any], found: dict[str, JSON]) -> dict[str, JSON
     return found
 
 
+def _takes_null(value: Mapping[str, Any]) -> bool:
+    return value.get("nullable") is True or value.get("x-nullable") is True
+
+
 def _nullable(value: Mapping[str, Any], found: dict[str, JSON]) -> dict[str, JSON]:
-    if value.get("nullable") is not True:
+    if not _takes_null(value):
         return found
     kind = found.get("type")
     if kind is not None:

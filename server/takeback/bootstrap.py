@@ -25,7 +25,7 @@ from takeback.guard.pinning import pinned
 from takeback.guard.services import Services
 from takeback.guard.use_cases import UseCases
 from takeback.ledger.store import SqlLedger, open_ledger
-from takeback.ports import LedgerFailure, ToolClient, ToolFailure
+from takeback.ports import Bridge, Downstream, LedgerFailure, ToolClient, ToolFailure
 from takeback.system import RandomIds, SystemClock
 
 DRAIN: Final = 20.0
@@ -106,13 +106,19 @@ def _address(url: str) -> str:
 
 @asynccontextmanager
 async def running(
-    policy: Policy, *, upstreams: bool = True, one_must_start: bool = False, tenant: str | None = None
+    policy: Policy,
+    *,
+    upstreams: bool = True,
+    one_must_start: bool = False,
+    tenant: str | None = None,
+    only: Downstream | None = None,
 ) -> AsyncIterator[Guard]:
     """A guard with its ledger and its upstreams, stopped in the right order at the end.
 
     It signs in to the upstreams as `tenant` (the policy's default where none is named). An upstream that cannot be used
     is named in `failed`; the others serve. With `one_must_start`, a policy of which no upstream starts is a
-    StartFailure: a guard without a single tool looks like one that works.
+    StartFailure: a guard without a single tool looks like one that works. `only` is the one client that will be served,
+    where that is known already: the upstreams are told at once what it can do.
 
     Raises:
         LedgerFailure, StartFailure, CatalogError: it cannot start; nothing is left running.
@@ -120,6 +126,9 @@ async def running(
     async with ledger_of(policy) as ledger:
         whom = tenant or policy.file.defaults.tenant
         clients = _clients(policy, ledger, whom) if upstreams else ()
+        if only is not None:
+            for bridge in (client for client in clients if isinstance(client, Bridge)):
+                bridge.meet(only)
         try:
             failed = await _start(clients)
             if one_must_start and clients and len(failed) == len(clients):
@@ -127,7 +136,10 @@ async def running(
             services = await _services(policy, ledger, clients)
             await services.catalog.refresh()
             try:
-                yield Guard(UseCases(services), ledger, clients, failed)
+                use_cases = UseCases(services)
+                if only is not None:
+                    use_cases.offers.meet(only)
+                yield Guard(use_cases, ledger, clients, failed)
             finally:
                 await services.tasks.drain(DRAIN)
         finally:

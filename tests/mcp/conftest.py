@@ -14,6 +14,7 @@ import pytest
 from .raw import RawClient, guard_command, started
 
 LEAN = Path(__file__).parents[1] / "fixtures" / "lean_server.py"
+ASKING = Path(__file__).parents[1] / "fixtures" / "asking_server.py"
 RICH = Path(__file__).parents[1] / "fixtures" / "rich_server.py"
 
 POLICY = """
@@ -58,6 +59,35 @@ read = { tool = "lean.get", args = { key = "args.key" } }
 verify = "args.value in after.value"
 """
 
+ASKING_POLICY = """
+[ledger]
+url = "sqlite+aiosqlite:///${STATE}/takeback.db"
+[defaults]
+tenant = "acme"
+user = "agent"
+unknown_tools = "allow"
+timeout = "5s"
+[upstream.asking]
+command = "PYTHON"
+args = ["ASKING", FLAG"--journal", "JOURNAL"]
+[[rule]]
+tool = "asking.ask"
+class = "read_only"
+[[rule]]
+tool = "asking.saw"
+class = "read_only"
+polling = true
+[[rule]]
+tool = "asking.log"
+class = "read_only"
+[[rule]]
+tool = "asking.write"
+class = "internal_update"
+effect = "once"
+risk = "low"
+target = { type = "record", id = "args.key" }
+"""
+
 
 class World:
     """Where one test's guard lives: its policy, its ledger, and the journal of effects that no guard writes."""
@@ -70,7 +100,13 @@ class World:
 
     def write(self, policy: str) -> None:
         """Put the paths of this machine into a policy."""
-        names = {"PYTHON": sys.executable, "LEAN": str(LEAN), "RICH": str(RICH), "JOURNAL": str(self.journal)}
+        names = {
+            "PYTHON": sys.executable,
+            "LEAN": str(LEAN),
+            "ASKING": str(ASKING),
+            "RICH": str(RICH),
+            "JOURNAL": str(self.journal),
+        }
         for name, value in names.items():
             policy = policy.replace(f'"{name}"', json.dumps(value))
         self.policy.write_text(policy)
@@ -83,9 +119,11 @@ class World:
         """What the upstream really did, in order."""
         return [json.loads(line) for line in self.journal.read_text().splitlines()] if self.journal.exists() else []
 
-    def guard(self, *, stateless: bool = False, forms: bool = False) -> AbstractAsyncContextManager[RawClient]:
+    def guard(
+        self, *, stateless: bool = False, forms: bool = False, capabilities: dict[str, Any] | None = None
+    ) -> AbstractAsyncContextManager[RawClient]:
         """A guard on stdio and its client."""
-        capabilities: dict[str, Any] = {"elicitation": {}} if forms else {}
+        capabilities = capabilities or ({"elicitation": {}} if forms else {})
         return started(*guard_command(self.policy), env=self.env, stateless=stateless, capabilities=capabilities)
 
     def direct(self) -> AbstractAsyncContextManager[RawClient]:

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -22,7 +23,9 @@ from takeback.cli.wrapped import Remote, Transport, is_guarded, own_policy, refu
 from takeback.core.policy.load import Policy
 from takeback.core.policy.source import Table, upstream_of
 from takeback.guard.catalog import CatalogError
+from takeback.mcp.server import McpServer
 from takeback.mcp.serving import make_server, serve_http, serve_stdio
+from takeback.mcp.stdio import stdio_transport
 from takeback.ports import LedgerFailure
 from takeback_tools.agent import AgentTools
 
@@ -34,6 +37,8 @@ Http = Annotated[
 ]
 
 _HOST: Final = "127.0.0.1"
+FIRST_WORD: Final = 1.0
+"""Seconds that the guard waits for a client's first message before it starts the upstreams anyway."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -140,24 +145,34 @@ async def _until_told(policy: Policy, http: int | None, tenant: str | None, user
 
 
 async def _serve(stop: Stop, policy: Policy, http: int | None, *, tenant: str | None, user: str | None) -> None:
-    defaults = policy.file.defaults
     if http:
         _check_free(http)
-    async with running(policy, one_must_start=True, tenant=tenant) as guard:
-        _report(guard)
-        server = make_server(
-            guard.use_cases,
-            AgentTools(guard.use_cases),
-            tenant=tenant or defaults.tenant,
-            principal=user or defaults.user,
-        )
-        serving = serve_stdio(server) if http is None else serve_http(server, host=_HOST, port=http, ready=_ready)
-        try:
-            await serving
-        except asyncio.CancelledError:
-            log.debug("told to stop")
-        finally:
-            stop.ending = True  # what is in flight is finished when this block ends
+    if http is not None:
+        async with running(policy, one_must_start=True, tenant=tenant) as guard:
+            server = _server(guard, policy, tenant, user)
+            await _until_over(stop, serve_http(server, host=_HOST, port=http, ready=_ready))
+        return
+    async with stdio_transport() as transport:
+        # What the client can do decides what the upstreams are told at their start, so it speaks first.
+        client = await transport.opening(FIRST_WORD)
+        async with running(policy, one_must_start=True, tenant=tenant, only=client.standing()) as guard:
+            await _until_over(stop, serve_stdio(_server(guard, policy, tenant, user), transport))
+
+
+def _server(guard: Guard, policy: Policy, tenant: str | None, user: str | None) -> McpServer:
+    _report(guard)
+    defaults = policy.file.defaults
+    tools = AgentTools(guard.use_cases)
+    return make_server(guard.use_cases, tools, tenant=tenant or defaults.tenant, principal=user or defaults.user)
+
+
+async def _until_over(stop: Stop, serving: Coroutine[Any, Any, None]) -> None:
+    try:
+        await serving
+    except asyncio.CancelledError:
+        log.debug("told to stop")
+    finally:
+        stop.ending = True  # what is in flight is finished when the guard's block ends
 
 
 def _check_free(port: int) -> None:

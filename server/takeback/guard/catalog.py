@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -45,6 +46,13 @@ class Entry:
         meta = self.definition.raw.get("_meta")
         http = meta.get(HTTP) if isinstance(meta, Mapping) else None
         return isinstance(http, Mapping) and http.get("conditional") is True
+
+    def through(self, client: ToolClient) -> Entry:
+        """The same tool at the same upstream, called through another client for it. What was compiled is kept."""
+        _ = self._validator  # compiled before it is copied, not once for each copy
+        other = copy(self)
+        object.__setattr__(other, "client", client)
+        return other
 
     @cached_property
     def required(self) -> frozenset[str]:
@@ -111,6 +119,12 @@ class Catalog:
         self._by_policy: dict[str, Entry] = {}
         self._hidden: dict[str, Entry] = {}
         self._lists: dict[str, Sequence[ToolDefinition]] = {}
+
+    def like(self, clients: Sequence[ToolClient]) -> Catalog:
+        """A catalog that shows of the same upstreams, as these clients have them, what this one shows. Still empty."""
+        other = Catalog(clients, self._visible)
+        other.hide(list(self._hidden.values()))
+        return other
 
     def hide(self, entries: Sequence[Entry]) -> None:
         """Tools that the guard itself may call and that nobody is offered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from takeback.core.action import Action
@@ -17,6 +18,7 @@ from takeback.core.vocabulary import Origin, RetryLayer, Risk, Status, UndoOutco
 from takeback.core.wording import changes, refused, targets_of
 from takeback.guard import approving, history, undo_plan, undoing
 from takeback.guard.calling import CallRequest, call
+from takeback.guard.offers import Offers
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.services import Services
 from takeback.ports import Caller, HistoryQuery, NotFound, Page, UndoAnswer
@@ -28,14 +30,22 @@ _SETTLED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.COMPENSATED, Statu
 class UseCases:
     """Everything that can be asked of the guard. Faces translate; they decide nothing."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, offers: Offers | None = None) -> None:
         self.services = services
+        self.offers = offers or Offers(services.catalog)
+
+    async def _for(self, caller: Caller) -> UseCases:
+        """The same, with the upstreams as the caller's client meets them."""
+        if caller.downstream is None:
+            return self
+        catalog = await self.offers.behind(caller.downstream)
+        return UseCases(replace(self.services, catalog=catalog), self.offers)
 
     # --- calls ---
 
     async def call(self, request: CallRequest) -> Reply:
         """Guard one call. Raises LedgerFailure when the ledger is out of reach (nothing was sent)."""
-        return await call(self.services, request)
+        return await call((await self._for(request.caller)).services, request)
 
     # --- what agents may ask for ---
 
@@ -86,15 +96,16 @@ class UseCases:
         return action
 
     async def _undo(self, caller: Caller, action: Action, reason: str, confirm: str | None) -> UndoAnswer:
+        services = (await self._for(caller)).services
         try:
-            plan = await undo_plan.plan(self.services, action, reason)
+            plan = await undo_plan.plan(services, action, reason)
             if plan.standoff.conflicts and not plan.by_difference:
                 return _conflict(plan)
             if _nothing_to_do(plan):
                 return UndoAnswer(f"{action.id}: everything already is as before it; nothing was changed.", ok=True)
             if not _at_once(plan) and confirm != plan.confirm:
                 return _preview(plan, stale=confirm is not None)
-            reply, done = await undoing.carry_out(self.services, caller, plan, reason)
+            reply, done = await undoing.carry_out(services, caller, plan, reason)
         except undo_plan.NotUndoable as error:
             text = f"Not undone: {error}. Nothing was changed."
             return UndoAnswer(text, ok=False, action=action.id, outcome=UndoOutcome.REFUSED.value)
@@ -145,7 +156,7 @@ class UseCases:
                 "To do it once more, repeat that one.",
                 ok=True,
             )
-        entry = self.services.catalog.named(original.name)
+        entry = (await self._for(caller)).services.catalog.named(original.name)
         if entry is None:
             return _word(f"the tool {original.name} is not there any more", "Tell the user.")
         if is_redacted(original.arguments):

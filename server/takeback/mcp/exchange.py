@@ -1,4 +1,4 @@
-"""One tool call as a face sees it: who calls, what the client can do, and how to reach it while the call runs."""
+"""One request as a face sees it: who makes it, what the client can do, and how to reach it while the request runs."""
 
 from __future__ import annotations
 
@@ -8,27 +8,38 @@ from typing import Any, Final
 
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
-from takeback.ports import Caller, ProgressSink
+from takeback.ports import Ask, Caller, Downstream, ProgressSink, Tell
 
 CAPABILITIES_KEY: Final = "io.modelcontextprotocol/clientCapabilities"
 CLIENT_KEY: Final = "io.modelcontextprotocol/clientInfo"
 VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
+LEVEL_KEY: Final = "io.modelcontextprotocol/logLevel"
 RUN_KEY: Final = "io.takeback/run"
 
-Elicit = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
-"""Asks the person behind the client by a form (text, schema); returns the `elicitation/create` result."""
+FORM_TIMEOUT: Final = 15 * 60.0
+"""Seconds that a person has for an answer."""
+
+_MODES_SINCE: Final = "2025-11-25"
+
+AskOne = Callable[[str, Mapping[str, Any] | None], Awaitable[Mapping[str, Any]]]
+"""Sends the client a request (method, params) and returns its result as it came. Raises MCPError or TimeoutError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """What surrounds one `tools/call`. `elicit` is set in the handshake era only, when the client takes forms."""
+    """What surrounds one request. `ask` is set in the handshake era only: later, clients are not sent requests."""
 
     caller: Caller
     version: str
     capabilities: Mapping[str, Any] = field(default_factory=dict)
+    info: Mapping[str, Any] | None = None
+    who: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
     input_responses: Mapping[str, Any] = field(default_factory=dict)
-    elicit: Elicit | None = None
+    request_state: str | None = None
+    log_level: str | None = None
+    ask: AskOne | None = None
+    tell: Tell | None = None
     progress: ProgressSink | None = None
 
     @property
@@ -41,6 +52,24 @@ class Exchange:
         """Whether the client can show a person a form. `elicitation: {}` means forms; URL only does not."""
         declared = self.capabilities.get("elicitation")
         return isinstance(declared, Mapping) and (not declared or "form" in declared)
+
+    async def elicit(self, text: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask the person behind a client of the handshake era by a form. Raises MCPError or TimeoutError."""
+        assert self.ask is not None
+        mode = {"mode": "form"} if self.version >= _MODES_SINCE else {}
+        return await self.ask("elicitation/create", {**mode, "message": text, "requestedSchema": schema})
+
+    def downstream(self, ask: Ask | None, tell: Tell | None) -> Downstream:
+        """The client, for what is behind the guard."""
+        return Downstream(
+            capabilities=self.capabilities,
+            info=self.info,
+            stateless=self.stateless,
+            who=self.who,
+            log_level=self.log_level,
+            ask=ask,
+            tell=tell,
+        )
 
 
 def trace_of(meta: Mapping[str, Any]) -> str | None:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from mcp.shared.exceptions import MCPError
 from mcp.types import SERVER_INFO_META_KEY
 
 from takeback.core.jsontext import JSON, dumps
+from takeback.core.policy.schema import Rule
 from takeback.core.run import Approval
 from takeback.core.vocabulary import RetryLayer
 from takeback.core.wording import refused, shown
 from takeback.guard.approving import NotDecidable
 from takeback.guard.calling import CallRequest
+from takeback.guard.catalog import CatalogError
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.use_cases import UseCases
+from takeback.mcp.asking import by_requests
 from takeback.mcp.exchange import Exchange
-from takeback.ports import Caller, LedgerFailure
+from takeback.mcp.holding import Holding, Identity, Work
+from takeback.ports import Caller, Downstream, LedgerFailure
 
 HASTE: Final = 0.3
 """Seconds: a "no" that comes sooner was given by a machine, and the question stays open for a person."""
@@ -56,22 +62,53 @@ class Face:
 
     def __init__(self, use_cases: UseCases, own: OwnTools, server_info: Mapping[str, Any]) -> None:
         self.use_cases, self.own, self.server_info = use_cases, own, server_info
+        self.holding = Holding()
 
-    def tools(self, *, stateless: bool) -> dict[str, Any]:
+    async def tools(self, exchange: Exchange) -> dict[str, Any]:
         """The result of `tools/list`: definitions as the upstreams sent them, under their exposed names."""
-        entries = self.use_cases.services.catalog.entries()
+        entries = (await self.use_cases.offers.behind(exchange.downstream(None, None))).entries()
         listed = [{**entry.definition.raw, "name": entry.exposed} for entry in entries]
         result: dict[str, Any] = {"tools": [*listed, *self.own.definitions]}
-        return self.enveloped(
-            result | {"ttlMs": 0, "cacheScope": "private"} if stateless else result, stateless=stateless
-        )
+        if exchange.stateless:
+            result |= {"ttlMs": 0, "cacheScope": "private"}
+        return self.enveloped(result, stateless=exchange.stateless)
 
     async def call(self, exchange: Exchange, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The result of one `tools/call`.
+        """The result of one `tools/call`; for a stateless client perhaps what its tool asks.
 
         Raises:
             MCPError: the upstream's own protocol error, unchanged.
         """
+
+        async def work(seen: Exchange, downstream: Downstream) -> dict[str, Any]:
+            return await self._called(
+                replace(seen, caller=replace(seen.caller, downstream=downstream)), name, arguments
+            )
+
+        params = {"name": name, "arguments": arguments}
+        return await self.answered(exchange, "tools/call", params, work, writes=self.may_write(name))
+
+    async def answered(
+        self, exchange: Exchange, method: str, params: JSON, work: Work, *, writes: bool = False
+    ) -> dict[str, Any]:
+        """Carry out a request in the course of which the client may be asked, in the way of its era. As `call`."""
+        if not exchange.stateless:
+            ask = by_requests(exchange.ask) if exchange.ask is not None else None
+            return await work(exchange, exchange.downstream(ask, exchange.tell))
+        caller = exchange.caller
+        identity = Identity(
+            caller.tenant,
+            caller.principal,
+            caller.run,
+            method,
+            json.dumps(params, sort_keys=True),
+            writes=writes,
+            joins=writes and self._equal_is_same(str(params.get("name"))),
+        )
+        result = await self.holding.run(exchange, identity, work)
+        return self.enveloped(result, stateless=True) if result.get("resultType") == "input_required" else result
+
+    async def _called(self, exchange: Exchange, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if self.own.offers(name):
             result = dict(await self.own.call(exchange.caller, name, arguments))
             return self.enveloped(result, stateless=exchange.stateless)
@@ -87,10 +124,29 @@ class Face:
 
     def may_write(self, name: str) -> bool:
         """Whether a tool is anything but a plain read by its rules."""
-        services = self.use_cases.services
-        entry = services.catalog.exposed(name)
-        rules = services.policy.rules_for(entry.policy_name) if entry is not None else ()
-        return not (rules and rules[0].rule.is_read and rules[0].rule.when is None)
+        rule = self._first_rule(name)
+        return not (rule is not None and rule.is_read and rule.when is None)
+
+    def _equal_is_same(self, name: str) -> bool:
+        """Whether an equal call beside another is that call once more, by the tool's rules."""
+        rule = self._first_rule(name)
+        return rule is None or rule.duplicates == "retry"
+
+    def _first_rule(self, name: str) -> Rule | None:
+        entry = self.use_cases.offers.anywhere(name)
+        rules = self.use_cases.services.policy.rules_for(entry.policy_name) if entry is not None else ()
+        return rules[0].rule if rules else None
+
+    async def meet(self, downstream: Downstream) -> None:
+        """There is but this one client, and now it is known what it can do."""
+        self.use_cases.offers.meet(downstream)
+        with suppress(CatalogError):  # the tools as they were stay
+            await self.use_cases.offers.refresh()
+
+    async def heard(self, downstream: Downstream, method: str, params: JSON) -> None:
+        """A client notified of something that upstreams may want to know."""
+        for bridge in self.use_cases.offers.bridges():
+            await bridge.heard(downstream, method, params)
 
     async def _guarded(self, request: CallRequest) -> Reply:
         try:
@@ -110,7 +166,7 @@ class Face:
             if not isinstance(answer, Mapping):
                 return Reply(result=input_required(approval), action=reply.action)
             return await self._answered(request, reply, approval, answer)
-        if exchange.elicit is None:
+        if exchange.ask is None:
             return reply
         clock = self.use_cases.services.clock
         asked = clock.monotonic()

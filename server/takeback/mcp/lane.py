@@ -9,16 +9,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from mcp.shared.exceptions import MCPError
-from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
+from mcp.types.version import LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
 
 from takeback.core.jsontext import MalformedJSON, loads_strict
-from takeback.mcp.exchange import CAPABILITIES_KEY, CLIENT_KEY, VERSION_KEY, Exchange, client_name, trace_of
+from takeback.mcp.client import WHO, OneClient
+from takeback.mcp.exchange import (
+    CAPABILITIES_KEY,
+    CLIENT_KEY,
+    LEVEL_KEY,
+    VERSION_KEY,
+    Exchange,
+    client_name,
+    trace_of,
+)
 from takeback.mcp.face import Face, internal_error, protocol_error
 from takeback.mcp.runs import BadRun, RunBook
-from takeback.mcp.server import FORM_TIMEOUT, call_params
+from takeback.mcp.server import call_params
 from takeback.ports import Caller
 
 log = logging.getLogger(__name__)
@@ -29,28 +38,14 @@ GRACE: Final = 5.0
 _INVALID_PARAMS: Final = -32602
 
 
-class Wire(Protocol):
-    """The transport under the lane."""
-
-    async def send(self, message: Mapping[str, Any]) -> None:
-        """Write one message to the client."""
-
-    async def request(self, method: str, params: Mapping[str, Any], timeout: float) -> Mapping[str, Any]:
-        """Ask the client something and return its `result`. Raises MCPError or TimeoutError."""
-
-
 class CallLane:
     """Takes `tools/call` off the wire for one connection."""
 
-    def __init__(self, face: Face, book: RunBook, *, tenant: str, principal: str, connection: str) -> None:
-        self._face, self._book = face, book
-        self._tenant, self._principal, self._connection = tenant, principal, connection
-        self._version: str | None = None
-        self._capabilities: Mapping[str, Any] = {}
-        self._client = ""
-        self._ready = False
+    def __init__(self, face: Face, book: RunBook, client: OneClient, *, tenant: str, principal: str) -> None:
+        self._face, self._book, self._client = face, book, client
+        self._tenant, self._principal = tenant, principal
+        self._connection = face.use_cases.services.ids.new("k")
         self._calls: dict[str | int, asyncio.Task[None]] = {}
-        self.wire: Wire | None = None
 
     async def offer(self, message: dict[str, Any], raw: bytes) -> bool:
         """Whether the lane takes this message; the SDK then never sees it."""
@@ -59,26 +54,18 @@ class CallLane:
             return self._take(message, raw)
         if method == "notifications/cancelled":
             return self._cancel(message.get("params"))
-        if method == "initialize":
-            self._remember(message.get("params"))
-        elif method == "notifications/initialized":
-            self._ready = self._version is not None
+        if self._client.see(message):
+            await self._face.meet(self._client.standing())
+        elif method == "notifications/roots/list_changed" and self._client.ready.is_set():
+            await self._face.heard(self._client.standing(), method, message.get("params"))
         return False
-
-    def _remember(self, params: object) -> None:
-        asked = params if isinstance(params, Mapping) else {}
-        version = asked.get("protocolVersion")
-        self._version = version if version in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION
-        capabilities = asked.get("capabilities")
-        self._capabilities = capabilities if isinstance(capabilities, Mapping) else {}
-        self._client = client_name(asked.get("clientInfo"))
 
     def _take(self, message: dict[str, Any], raw: bytes) -> bool:
         params = message.get("params")
         meta = params.get("_meta") if isinstance(params, dict) else None
         version = meta.get(VERSION_KEY) if isinstance(meta, dict) else None
         stateless = version in MODERN_PROTOCOL_VERSIONS and isinstance((meta or {}).get(CAPABILITIES_KEY), Mapping)
-        if not stateless and (version is not None or not self._ready):
+        if not stateless and (version is not None or not self._client.ready.is_set()):
             return False  # not yet initialized, or an envelope that the SDK must refuse
         task = asyncio.create_task(self._answer(message, raw, version))
         self._calls[message["id"]] = task
@@ -94,7 +81,6 @@ class CallLane:
         return True
 
     async def _answer(self, message: dict[str, Any], raw: bytes, version: str | None) -> None:
-        assert self.wire is not None
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
         try:
             answer["result"] = await self._call(message["params"], raw, version)
@@ -107,7 +93,7 @@ class CallLane:
         except Exception:
             log.exception("a call failed inside the guard")
             answer["error"] = internal_error()
-        await self.wire.send(answer)
+        await self._client.wire.send(answer)
 
     async def _call(self, params: Mapping[str, Any], raw: bytes, version: str | None) -> dict[str, Any]:
         name, arguments = call_params(params)
@@ -117,42 +103,34 @@ class CallLane:
         return await self._face.call(self._exchange(params, meta, version), name, arguments)
 
     def _exchange(self, params: Mapping[str, Any], meta: Mapping[str, Any], version: str | None) -> Exchange:
-        stateless = version is not None
-        client = client_name(meta.get(CLIENT_KEY)) if stateless else self._client
-        capabilities = meta.get(CAPABILITIES_KEY, {}) if stateless else self._capabilities
+        client, stateless = self._client, version is not None
+        info = _mapping(meta.get(CLIENT_KEY)) if stateless else client.info
+        capabilities = meta.get(CAPABILITIES_KEY, {}) if stateless else client.capabilities
         run = self._book.run_for(meta, None, self._connection)
-        responses = params.get("inputResponses")
+        responses, state = params.get("inputResponses"), params.get("requestState")
         token = meta.get("progressToken")
         trace = trace_of(meta)
         return Exchange(
-            caller=Caller(tenant=self._tenant, principal=self._principal, run=run, client=client, trace=trace),
-            version=version or self._version or LATEST_HANDSHAKE_VERSION,
+            caller=Caller(
+                tenant=self._tenant, principal=self._principal, run=run, client=client_name(info), trace=trace
+            ),
+            version=version or client.version or LATEST_HANDSHAKE_VERSION,
             capabilities=capabilities,
+            info=info,
+            who=WHO,
             meta=meta,
             input_responses=responses if isinstance(responses, Mapping) else {},
-            elicit=None if stateless else self._elicit,
-            progress=self._progress(token) if token is not None else None,
+            request_state=state if isinstance(state, str) else None,
+            log_level=meta.get(LEVEL_KEY) if stateless else client.level,
+            ask=None if stateless else client.ask,
+            tell=client.tell,
+            progress=client.progress(token) if token is not None else None,
         )
-
-    async def _elicit(self, text: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        assert self.wire is not None
-        params = {"message": text, "requestedSchema": schema}
-        if self._version is not None and self._version >= "2025-11-25":
-            params["mode"] = "form"
-        return await self.wire.request("elicitation/create", params, FORM_TIMEOUT)
-
-    def _progress(self, token: str | int) -> Any:
-        async def progress(update: Mapping[str, Any]) -> None:
-            assert self.wire is not None
-            params = {**update, "progressToken": token}
-            await self.wire.send({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
-
-        return progress
 
     async def tell(self, message: Mapping[str, Any]) -> None:
         """Pass on what an upstream told. A client of the stateless era hears only what it listens for."""
-        if self.wire is not None and self._ready:
-            await self.wire.send(message)
+        if self._client.ready.is_set():
+            await self._client.wire.send(message)
 
     async def close(self) -> None:
         """The client has closed its end: answer what is about to end, then stop waiting.
@@ -165,3 +143,7 @@ class CallLane:
                 task.cancel()
             if left:
                 await asyncio.wait(left, timeout=GRACE)
+
+
+def _mapping(value: object) -> Mapping[str, Any] | None:
+    return value if isinstance(value, Mapping) else None

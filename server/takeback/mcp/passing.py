@@ -8,8 +8,9 @@ from typing import Any, Final
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, METHOD_NOT_FOUND
 
+from takeback.guard.offers import through
 from takeback.guard.sending import forwarded_meta
-from takeback.ports import Answered, ToolClient, ToolFailure
+from takeback.ports import Answered, Downstream, ProgressSink, ToolClient, ToolFailure
 
 LISTS: Final = {
     "resources/list": ("resources", "resources"),
@@ -46,13 +47,15 @@ class Passing:
         needed = LISTS[method][1] if method in LISTS else ROUTED.get(method)
         return [client for client in self._clients() if needed is not None and needed in client.capabilities]
 
-    async def request(self, method: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The upstream's answer.
+    async def request(
+        self, method: str, params: Mapping[str, Any] | None, downstream: Downstream, progress: ProgressSink | None
+    ) -> dict[str, Any]:
+        """The upstream's answer. What it asks meanwhile is asked of this client.
 
         Raises:
             MCPError: its protocol error, unchanged; or that no upstream can answer.
         """
-        able = self._able(method)
+        able = [through(client, downstream) for client in self._able(method)]
         if not able:
             raise MCPError(code=METHOD_NOT_FOUND, message="Method not found", data=method)
         sent = _without_hop(params)
@@ -60,11 +63,10 @@ class Passing:
             for client in able:
                 await _send(client, method, sent)
             return {}
-        if len(able) == 1:
-            return await _send(able[0], method, sent)
-        if method in LISTS:
+        if len(able) > 1 and method in LISTS:
             return await self._merged(able, method, sent)
-        return await _send(await self._owner(able, method, sent), method, sent)
+        owner = able[0] if len(able) == 1 else await self._owner(able, method, sent)
+        return await _send(owner, method, sent, progress)
 
     async def _merged(self, able: list[ToolClient], method: str, params: dict[str, Any]) -> dict[str, Any]:
         """All pages of all upstreams as one page."""
@@ -103,17 +105,24 @@ async def _all_pages(client: ToolClient, method: str, key: str, params: Mapping[
     return items
 
 
-async def _send(client: ToolClient, method: str, params: dict[str, Any]) -> dict[str, Any]:
+async def _send(
+    client: ToolClient, method: str, params: dict[str, Any], progress: ProgressSink | None = None
+) -> dict[str, Any]:
     try:
-        return await client.request(method, params, timeout=TIMEOUT)
+        return await client.request(method, params, timeout=TIMEOUT, progress=progress)
     except Answered as failure:
         raise MCPError(code=failure.code, message=failure.message, data=failure.data) from None
     except ToolFailure as failure:
         raise MCPError(code=_UNREACHABLE, message=f"{client.name} gave no answer: {failure}") from None
 
 
+def question_apart(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The params without what a client of the stateless era adds when it answers: that is between it and us."""
+    return {key: value for key, value in (params or {}).items() if key not in {"inputResponses", "requestState"}}
+
+
 def _without_hop(params: Mapping[str, Any] | None) -> dict[str, Any]:
-    sent = dict(params or {})
+    sent = question_apart(params)
     if "_meta" in sent:
         meta = forwarded_meta(sent.pop("_meta") or {})
         if meta:

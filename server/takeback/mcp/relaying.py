@@ -13,9 +13,9 @@ import anyio
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import event_from_wire
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
-from takeback.guard.catalog import Catalog
+from takeback.guard.offers import Offers
 from takeback.ports import ToolFailure
 
 log = logging.getLogger(__name__)
@@ -29,11 +29,15 @@ PATIENCE: Final = 5.0
 Tell = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-class RawNotification(BaseModel):
-    """A notification that the SDK passes on without a model of its own, which would drop unknown fields."""
+class RawMessage(BaseModel):
+    """A notification or request that the SDK sends without a model of its own, which would drop unknown fields."""
 
     method: str
     params: dict[str, Any] | None = None
+
+
+class RawResult(RootModel[dict[str, Any]]):
+    """A client's result as it came."""
 
 
 class Session(Protocol):
@@ -48,26 +52,40 @@ class Sessions:
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, Session] = OrderedDict()
+        self._levels: dict[str, str] = {}
 
     def heard(self, session_id: str, session: Session) -> None:
         """Remember a session; the newest object for an id counts."""
         self._known[session_id] = session
         self._known.move_to_end(session_id)
         while len(self._known) > MOST_SESSIONS:
-            self._known.popitem(last=False)
+            self._forget(next(iter(self._known)))
+
+    def _forget(self, session_id: str) -> None:
+        self._known.pop(session_id, None)
+        self._levels.pop(session_id, None)
+
+    def wants(self, session_id: str, level: object) -> None:
+        """A session said which log messages it wants (`logging/setLevel`)."""
+        if isinstance(level, str):
+            self._levels[session_id] = level
+
+    def level(self, session_id: str) -> str | None:
+        """What a session wants, where it said so."""
+        return self._levels.get(session_id)
 
     async def tell(self, message: dict[str, Any]) -> None:
         """Send a notification to each; one that has ended is forgotten."""
-        notification = RawNotification(method=message["method"], params=message.get("params"))
+        notification = RawMessage(method=message["method"], params=message.get("params"))
         for session_id, session in list(self._known.items()):
             try:
                 async with asyncio.timeout(PATIENCE):
                     await session.send_notification(notification)
             except (TimeoutError, anyio.ClosedResourceError, anyio.BrokenResourceError, MCPError):
-                self._known.pop(session_id, None)
+                self._forget(session_id)
 
 
-def relay(catalog: Catalog, bus: InMemorySubscriptionBus, tell: Tell) -> None:
+def relay(offers: Offers, bus: InMemorySubscriptionBus, tell: Tell) -> None:
     """From now on, pass on what the upstreams tell. A changed tool list is read again first.
 
     `tell` reaches clients of the handshake era; those of the stateless era listen on the bus.
@@ -75,20 +93,20 @@ def relay(catalog: Catalog, bus: InMemorySubscriptionBus, tell: Tell) -> None:
 
     async def passed_on(_upstream: str, method: str, params: Any) -> None:
         if method == "notifications/tools/list_changed":
-            await _refresh(catalog)
+            await _refresh(offers)
         event = event_from_wire(method, params if isinstance(params, Mapping) else None)
         if event is not None:
             await bus.publish(event)
         message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
         await tell(message if params is None else {**message, "params": params})
 
-    for client in catalog.clients.values():
+    for client in offers.home.clients.values():
         client.on_notification(passed_on)
 
 
-async def _refresh(catalog: Catalog) -> None:
+async def _refresh(offers: Offers) -> None:
     with suppress(ToolFailure):  # the next call to the upstream says what is wrong with it
         try:
-            await catalog.refresh()
+            await offers.refresh()
         except ValueError:
             log.exception("the changed tool list cannot be used; the old one stays")

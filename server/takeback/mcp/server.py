@@ -15,20 +15,32 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
+from mcp.shared.message import ServerMessageMetadata
 from mcp.types import INVALID_PARAMS
+from pydantic import ValidationError
 
 from takeback import __version__
+from takeback.core.jsontext import JSON
 from takeback.core.wording import INSTRUCTIONS
-from takeback.mcp.exchange import CAPABILITIES_KEY, CLIENT_KEY, Exchange, client_name, trace_of
+from takeback.mcp.exchange import (
+    CAPABILITIES_KEY,
+    CLIENT_KEY,
+    FORM_TIMEOUT,
+    LEVEL_KEY,
+    AskOne,
+    Exchange,
+    client_name,
+    trace_of,
+)
 from takeback.mcp.face import Face
-from takeback.mcp.passing import Passing
-from takeback.mcp.relaying import Sessions
+from takeback.mcp.passing import Passing, question_apart
+from takeback.mcp.relaying import RawMessage, RawResult, Sessions
 from takeback.mcp.runs import BadRun, RunBook
-from takeback.ports import Caller, ToolClient
+from takeback.ports import Caller, Downstream, ProgressSink, Tell, ToolClient
 
 NAME: Final = "takeback"
-FORM_TIMEOUT: Final = 15 * 60.0
-"""Seconds that a person has for a form before the call is answered as pending."""
+_CACHED: Final = {"resources/list", "resources/templates/list", "prompts/list", "resources/read"}
+"""What the stateless era wants to know for how long it may be kept."""
 
 
 class McpServer:
@@ -77,75 +89,80 @@ class McpServer:
         return handlers
 
     def _input_schema(self, name: str) -> Mapping[str, Any] | None:
-        entry = self.face.use_cases.services.catalog.exposed(name)
+        entry = self.face.use_cases.offers.anywhere(name)
         return entry.definition.input_schema if entry is not None else None
 
     async def _middleware(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         stateless = ctx.protocol_version in types.version.MODERN_PROTOCOL_VERSIONS if ctx.protocol_version else False
         if ctx.request_id is None:
+            if ctx.method == "notifications/roots/list_changed" and not stateless:
+                await self._heard(ctx)
             return await call_next(ctx)
         self._hear(ctx, stateless=stateless)
         if ctx.method == "tools/list":
-            return self.face.tools(stateless=stateless)
+            return await self.face.tools(self._exchange(ctx))
         if ctx.method == "tools/call":
             return await self._call(ctx)
         if self.passing.serves(ctx.method):
-            result = await self.passing.request(ctx.method, ctx.params)
-            if stateless and ctx.method in {
-                "resources/list",
-                "resources/templates/list",
-                "prompts/list",
-                "resources/read",
-            }:
-                result = {"ttlMs": 0, "cacheScope": "private", **result}
-            return self.face.enveloped(result, stateless=stateless)
+            return await self._passed(ctx)
         return await call_next(ctx)
 
+    async def _heard(self, ctx: ServerRequestContext[Any, Any]) -> None:
+        exchange = self._exchange(ctx)
+        await self.face.heard(exchange.downstream(None, None), ctx.method, dict(ctx.params or {}) or None)
+
     def _hear(self, ctx: ServerRequestContext[Any, Any], *, stateless: bool) -> None:
-        session_id = getattr(ctx.request, "headers", {}).get("mcp-session-id")
+        session_id = session_of(ctx)
         if session_id and not stateless:
             self.sessions.heard(session_id, ctx.session)
+            if ctx.method == "logging/setLevel":
+                self.sessions.wants(session_id, (ctx.params or {}).get("level"))
 
     async def _call(self, ctx: ServerRequestContext[Any, Any]) -> dict[str, Any]:
         name, arguments = call_params(ctx.params)
         return await self.face.call(self._exchange(ctx), name, arguments)
 
+    async def _passed(self, ctx: ServerRequestContext[Any, Any]) -> dict[str, Any]:
+        exchange, method, params = self._exchange(ctx), ctx.method, question_apart(ctx.params)
+
+        async def work(seen: Exchange, downstream: Downstream) -> dict[str, Any]:
+            result = await self.passing.request(method, params, downstream, seen.progress)
+            if seen.stateless and method in _CACHED:
+                result = {"ttlMs": 0, "cacheScope": "private", **result}
+            return self.face.enveloped(result, stateless=seen.stateless)
+
+        asked = {key: value for key, value in params.items() if key != "_meta"}
+        return await self.face.answered(exchange, method, asked, work)
+
     def _exchange(self, ctx: ServerRequestContext[Any, Any]) -> Exchange:
         params = ctx.params or {}
         meta = _mapping(params.get("_meta"))
         headers = getattr(ctx.request, "headers", {}) or {}
-        capabilities, client = self._client(ctx, meta)
-        scope = (headers.get("mcp-session-id") or "", self.principal, client, trace_of(meta) or "")
+        capabilities, info = _client(ctx, meta)
+        client, session = client_name(info), session_of(ctx) or ""
+        stateless = ctx.protocol_version in types.version.MODERN_PROTOCOL_VERSIONS
         try:
-            run = self.book.run_for(meta, headers.get("takeback-run"), *scope)
+            run = self.book.run_for(
+                meta, headers.get("takeback-run"), session, self.principal, client, trace_of(meta) or ""
+            )
         except BadRun as error:
             raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
         caller = Caller(tenant=self.tenant, principal=self.principal, run=run, client=client, trace=trace_of(meta))
-
-        async def elicit(text: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-            result = await ctx.session.elicit_form(text, dict(schema), related_request_id=ctx.request_id)
-            return result.model_dump(by_alias=True, mode="json", exclude_none=True)
-
-        async def progress(update: Mapping[str, Any]) -> None:
-            await ctx.session.report_progress(update.get("progress", 0), update.get("total"), update.get("message"))
-
+        state = params.get("requestState")
         return Exchange(
             caller=caller,
             version=ctx.protocol_version,
             capabilities=capabilities,
+            info=info,
+            who=session or f"{client} {ctx.request_id}",
             meta=meta,
             input_responses=_mapping(params.get("inputResponses")),
-            elicit=elicit,
-            progress=progress if "progressToken" in meta else None,
+            request_state=state if isinstance(state, str) else None,
+            log_level=meta.get(LEVEL_KEY) if stateless else self.sessions.level(session),
+            ask=None if stateless else asking(ctx),
+            tell=telling(ctx),
+            progress=progressing(ctx, meta["progressToken"]) if "progressToken" in meta else None,
         )
-
-    def _client(self, ctx: ServerRequestContext[Any, Any], meta: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
-        if CAPABILITIES_KEY in meta:
-            return _mapping(meta[CAPABILITIES_KEY]), client_name(meta.get(CLIENT_KEY))
-        declared = ctx.session.client_capabilities
-        capabilities = declared.model_dump(by_alias=True, mode="json", exclude_none=True) if declared else {}
-        known = ctx.session.client_params
-        return capabilities, f"{known.client_info.name} {known.client_info.version}" if known else ""
 
 
 async def _unreached(_ctx: Any, _params: Any) -> Any:
@@ -168,6 +185,58 @@ def instructions(clients: list[ToolClient]) -> str:
     """The guard's own instructions, with the upstreams' behind them."""
     theirs = [f"{client.name}: {client.instructions}" for client in clients if client.instructions]
     return "\n\n".join([INSTRUCTIONS, *theirs])
+
+
+def session_of(ctx: ServerRequestContext[Any, Any]) -> str | None:
+    """The HTTP session of a request of the handshake era."""
+    found: str | None = getattr(ctx.request, "headers", {}).get("mcp-session-id")
+    return found
+
+
+def _client(
+    ctx: ServerRequestContext[Any, Any], meta: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+    """What the client can do, and what it calls itself."""
+    if CAPABILITIES_KEY in meta:
+        return _mapping(meta[CAPABILITIES_KEY]), _mapping(meta.get(CLIENT_KEY)) or None
+    declared, known = ctx.session.client_capabilities, ctx.session.client_params
+    capabilities = declared.model_dump(by_alias=True, mode="json", exclude_none=True) if declared else {}
+    return capabilities, known.client_info.model_dump(by_alias=True, mode="json", exclude_none=True) if known else None
+
+
+def asking(ctx: ServerRequestContext[Any, Any]) -> AskOne:
+    """Sends requests to the client of this request, on its stream."""
+
+    async def ask(method: str, params: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        message: Any = RawMessage(method=method, params=dict(params) if params is not None else None)
+        related = ServerMessageMetadata(related_request_id=ctx.request_id)
+        try:
+            result = await ctx.session.send_request(message, RawResult, FORM_TIMEOUT, related)
+        except ValidationError:
+            raise MCPError(code=INVALID_PARAMS, message=f"the client's answer to {method} is malformed") from None
+        return result.root
+
+    return ask
+
+
+def telling(ctx: ServerRequestContext[Any, Any]) -> Tell:
+    """Tells the client of this request something, on its stream."""
+
+    async def tell(method: str, params: JSON) -> None:
+        message: Any = RawMessage(method=method, params=params if isinstance(params, dict) else None)
+        await ctx.session.send_notification(message, related_request_id=ctx.request_id)
+
+    return tell
+
+
+def progressing(ctx: ServerRequestContext[Any, Any], token: str | int) -> ProgressSink:
+    """Reports progress to the client of this request, fields that the SDK does not know included."""
+    tell = telling(ctx)
+
+    async def progress(update: Mapping[str, Any]) -> None:
+        await tell("notifications/progress", {**update, "progressToken": token})
+
+    return progress
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from takeback.mcp.passing import Passing
 from takeback.mcp.relaying import relay
 from takeback.mcp.runs import RunBook
 from takeback.mcp.server import McpServer
-from takeback.mcp.stdio import stdio_transport
+from takeback.mcp.stdio import StdioTransport, carrying
 
 log = logging.getLogger(__name__)
 
@@ -43,15 +43,12 @@ def make_server(use_cases: UseCases, own: OwnTools, *, tenant: str, principal: s
     return McpServer(face, passing, RunBook(services.clock, services.ids), tenant=tenant, principal=principal)
 
 
-async def serve_stdio(server: McpServer) -> None:
+async def serve_stdio(server: McpServer, transport: StdioTransport) -> None:
     """Serve one client on stdin and stdout until it closes its end."""
-    services = server.face.use_cases.services
-    lane = CallLane(
-        server.face, server.book, tenant=server.tenant, principal=server.principal, connection=services.ids.new("k")
-    )
-    async with stdio_transport(lane) as transport:
-        lane.wire = transport
-        relay(services.catalog, server.bus, lane.tell)
+    face, book = server.face, server.book
+    lane = CallLane(face, book, transport.client, tenant=server.tenant, principal=server.principal)
+    async with carrying(transport, lane):
+        relay(face.use_cases.offers, server.bus, lane.tell)
         try:
             options = server.sdk.create_initialization_options(
                 NotificationOptions(tools_changed=True, resources_changed=True, prompts_changed=True)
@@ -59,12 +56,13 @@ async def serve_stdio(server: McpServer) -> None:
             await server.sdk.run(transport.read_stream, transport.write_stream, options)
         finally:
             await lane.close()
+            await face.holding.close()
 
 
 async def serve_http(server: McpServer, *, host: str, port: int, ready: Callable[[int], None]) -> None:
     """Serve streamable HTTP under `/mcp` until cancelled. `ready` gets the port when it listens."""
     app = StrictJson(server.sdk.streamable_http_app(host=host, max_request_body_size=MAX_BODY))
-    relay(server.face.use_cases.services.catalog, server.bus, server.sessions.tell)
+    relay(server.face.use_cases.offers, server.bus, server.sessions.tell)
     config = uvicorn.Config(
         app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=GRACE, lifespan="on"
     )
@@ -73,6 +71,7 @@ async def serve_http(server: McpServer, *, host: str, port: int, ready: Callable
     try:
         await asyncio.shield(serving)
     except asyncio.CancelledError:
+        await server.face.holding.close()
         web.should_exit = True
         await serving
         raise

@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from takeback.core.jsontext import MalformedJSON, dumps, loads
 from takeback.core.lines import Lines
+from takeback.mcp.client import OneClient
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +49,9 @@ class Lane(Protocol):
 class StdioTransport(asyncio.Protocol):
     """One client on a pair of descriptors. `read_stream` and `write_stream` are for the SDK's `Server.run`."""
 
-    def __init__(self, lane: Lane) -> None:
-        self._lane = lane
+    def __init__(self) -> None:
+        self.client = OneClient(self)
+        self._first: tuple[dict[str, Any], bytes] | None = None
         self._loop = asyncio.get_running_loop()
         self._lines = Lines(self._line, self._oversized, MAX_LINE)
         self._arrived: asyncio.Queue[tuple[dict[str, Any], bytes] | None] = asyncio.Queue()
@@ -94,12 +96,22 @@ class StdioTransport(asyncio.Protocol):
         if self._out is not None:
             self._out.write({"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": text}})
 
-    async def pass_on(self) -> None:
+    async def opening(self, within: float) -> OneClient:
+        """The client, once its first message has come and said what it can do; after `within` seconds anyway."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                self._first = await self._arrived.get()
+        if self._first is not None:
+            self.client.see(self._first[0])
+        return self.client
+
+    async def pass_on(self, lane: Lane) -> None:
         """Carry messages to the lane or the SDK until the client closes its end."""
         try:
-            while (arrived := await self._arrived.get()) is not None:
+            while (arrived := self._first or await self._arrived.get()) is not None:
+                self._first = None
                 message, raw = arrived
-                if not self._answered(message) and not await self._lane.offer(message, raw):
+                if not self._answered(message) and not await lane.offer(message, raw):
                     await self._to_the_sdk(message)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             log.debug("the session has ended")
@@ -140,7 +152,7 @@ class StdioTransport(asyncio.Protocol):
             self._out.write(message)
             await self._out.drain()
 
-    async def request(self, method: str, params: Mapping[str, Any], timeout: float) -> Mapping[str, Any]:
+    async def request(self, method: str, params: Mapping[str, Any] | None, timeout: float) -> Mapping[str, Any]:
         """Ask the client something and return its `result`.
 
         Raises:
@@ -151,7 +163,8 @@ class StdioTransport(asyncio.Protocol):
         waiting: asyncio.Future[Mapping[str, Any]] = self._loop.create_future()
         self._waiting[number] = waiting
         try:
-            await self.send({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+            message = {"jsonrpc": "2.0", "id": number, "method": method}
+            await self.send(message if params is None else {**message, "params": params})
             async with asyncio.timeout(timeout):
                 return _result(await waiting)
         except (TimeoutError, asyncio.CancelledError):
@@ -269,29 +282,39 @@ def _result(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(error, Mapping):
         code = error.get("code")
         raise MCPError(
-            code=code if isinstance(code, int) else _CLIENT_GONE, message=str(error.get("message", "refused"))
+            code=code if isinstance(code, int) else _CLIENT_GONE,
+            message=str(error.get("message", "refused")),
+            data=error.get("data"),
         )
     return result if isinstance(result, Mapping) else {}
 
 
 @asynccontextmanager
-async def stdio_transport(lane: Lane) -> AsyncIterator[StdioTransport]:
+async def stdio_transport() -> AsyncIterator[StdioTransport]:
     """Take over stdin and stdout for the protocol. Anything else that writes to stdout meanwhile goes to stderr."""
     sys.stdout.flush()
     wire = os.dup(1)
-    transport = StdioTransport(lane)
+    transport = StdioTransport()
     try:
         await transport.attach(os.dup(0), os.dup(1))
         os.dup2(2, 1)
-        reading, writing = asyncio.create_task(transport.pass_on()), asyncio.create_task(transport.write_out())
         try:
             yield transport
         finally:
-            reading.cancel()
-            await asyncio.wait({writing}, timeout=1.0)  # the SDK has closed its end: this ends by itself
-            writing.cancel()
-            await asyncio.wait({reading, writing}, timeout=1.0)
             await transport.detach()
     finally:
         os.dup2(wire, 1)
         os.close(wire)
+
+
+@asynccontextmanager
+async def carrying(transport: StdioTransport, lane: Lane) -> AsyncIterator[None]:
+    """Carry messages between the client, the lane and the SDK."""
+    reading, writing = asyncio.create_task(transport.pass_on(lane)), asyncio.create_task(transport.write_out())
+    try:
+        yield
+    finally:
+        reading.cancel()
+        await asyncio.wait({writing}, timeout=1.0)  # the SDK has closed its end: this ends by itself
+        writing.cancel()
+        await asyncio.wait({reading, writing}, timeout=1.0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from takeback.ports.downstream import Downstream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +14,7 @@ class Caller:
     """On whose behalf something is done. `tenant` and `principal` come from authentication or the operator's settings.
 
     `person` is true for a human at the command line or the console, never for anything that an agent can call.
+    `downstream` is the client that it comes through, where there is one.
     """
 
     tenant: str
@@ -20,6 +23,7 @@ class Caller:
     client: str = ""
     trace: str | None = None
     person: bool = False
+    downstream: Downstream | None = field(default=None, compare=False, repr=False)
 
 
 class AgentUseCases(Protocol):

@@ -44,6 +44,8 @@ async def until_complete(send: Send, params: Mapping[str, Any] | None, downstrea
 
 async def _answers(asked: object, downstream: Downstream | None) -> Mapping[str, Any]:
     questions = asked if isinstance(asked, Mapping) else {}
+    if not all(isinstance(question, Mapping) for question in questions.values()):
+        raise Answered(UNANSWERED, "the tool asks something that is no request")
     if not questions and (downstream is None or not downstream.stateless):
         await asyncio.sleep(PAUSE)
         return {}
@@ -67,4 +69,4 @@ async def one_answer(method: str, params: Any, ask: Ask) -> dict[str, Any]:
 
 
 def _methods(questions: Mapping[str, Any]) -> str:
-    return ", ".join(sorted({str(q.get("method")) for q in questions.values() if isinstance(q, Mapping)}))
+    return ", ".join(sorted({str(q.get("method")) for q in questions.values()}))

@@ -128,18 +128,20 @@ async def test_without_a_condition_the_undo_says_that_it_was_unconditioned(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("second", "said_so"),
+    ("chain", "said_so"),
     [
-        ('{ tool = "desk.charge", args = { id = "target.id" } }', False),  # touches nothing of the target
-        ('{ tool = "desk.link", args = { id = "target.id" } }', True),
+        ("{set}, {charge}", False),  # touches nothing of the target
+        ("{set}, {link}", True),
+        ("{link}, {set}", True),  # the last step is conditional, the one before was not
     ],
 )
 async def test_a_chain_is_unconditioned_only_by_what_changes_the_target(
-    tmp_path: Path, second: str, said_so: bool
+    tmp_path: Path, chain: str, said_so: bool
 ) -> None:
     undo = '{ tool = "desk.set", args = { id = "target.id", priority = "before.priority", status = "before.status" } }'
+    others = {name: f'{{ tool = "desk.{name}", args = {{ id = "target.id" }} }}' for name in ("charge", "link")}
     desk = Revised()
-    policy = BY_HEADER.replace(f"undo = {undo}", f"undo = [{undo}, {second}]")
+    policy = BY_HEADER.replace(f"undo = {undo}", f"undo = [{chain.format(set=undo, **others)}]")
     async with over(policy.replace('ignore = ["seen"]', 'ignore = ["seen", "revision"]'), desk, tmp_path) as guard:
         done = await guard.call("set", HIGH)
         assert done.action is not None

@@ -10,6 +10,7 @@ import pytest_asyncio
 from tests.third_party.guarded import Guarded, guarded
 
 from .radicale import Calendars, serving_radicale
+from .roundup import Tracker, serving_roundup
 
 
 @pytest.fixture(scope="module")
@@ -21,4 +22,16 @@ def calendars(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calendars]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def dav(calendars: Calendars, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
     async with guarded("radicale", calendars.env, tmp_path_factory.mktemp("state")) as guard:
+        yield guard
+
+
+@pytest.fixture(scope="module")
+def tracker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    with serving_roundup(tmp_path_factory.mktemp("roundup")) as tracker:
+        yield tracker
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desk(tracker: Tracker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
+    async with guarded("roundup", tracker.env, tmp_path_factory.mktemp("state")) as guard:
         yield guard

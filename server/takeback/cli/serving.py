@@ -19,7 +19,18 @@ from takeback.bootstrap import Guard, StartFailure, running
 from takeback.cli.context import BEFORE_A_COMMAND, DEFAULT_POLICY, PolicyPath, policy_at, user_name
 from takeback.cli.drafting import check_name, draft_for
 from takeback.cli.output import Exit, err, fail, plain
-from takeback.cli.wrapped import Remote, Transport, is_guarded, own_policy, refuse_another, table_of
+from takeback.cli.wrapped import (
+    By,
+    Header,
+    Remote,
+    Transport,
+    Url,
+    UrlFrom,
+    is_guarded,
+    own_policy,
+    refuse_another,
+    table_of,
+)
 from takeback.core.policy.load import Policy
 from takeback.core.policy.source import Table, upstream_of
 from takeback.guard.catalog import CatalogError
@@ -63,14 +74,10 @@ def wrap(
         Path | None, typer.Option("--policy", "-p", help="A policy; drafted and kept if left out.")
     ] = None,
     name: Annotated[str, typer.Option(help="The upstream's name.")] = "wrapped",
-    url: Annotated[str | None, typer.Option(help="The address of a remote MCP server, instead of a command.")] = None,
-    url_from: Annotated[
-        str | None, typer.Option("--url-from", metavar="VARIABLE", help="As --url, for an address with a secret in it.")
-    ] = None,
-    header: Annotated[
-        list[str] | None, typer.Option("--header", metavar="NAME=VARIABLE", help="A header, and what holds its value.")
-    ] = None,
-    transport: Annotated[Transport, typer.Option(help="How the remote server is spoken to.")] = Transport.HTTP,
+    url: Url = None,
+    url_from: UrlFrom = None,
+    header: Header = None,
+    transport: By = Transport.HTTP,
     http: Http = None,
 ) -> None:
     """Guard one MCP server (`takeback wrap -- uvx mcp-server-git`). Without a policy, a cautious one is drafted."""

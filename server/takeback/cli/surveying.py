@@ -14,7 +14,7 @@ from takeback.bootstrap import StartFailure
 from takeback.cli.context import BEFORE_A_COMMAND, AsJson, policy_at
 from takeback.cli.drafting import check_name, offered
 from takeback.cli.output import Exit, emit, err, fail, plain
-from takeback.cli.wrapped import Remote, Transport, table_of
+from takeback.cli.wrapped import By, Header, OpenApi, Remote, Transport, Url, UrlFrom, table_of
 from takeback.core.inventory.documents import document
 from takeback.core.inventory.drafting import Drafted, inventory
 from takeback.core.inventory.tables import policy_text, rules_text
@@ -31,23 +31,20 @@ def survey(
     command: Annotated[list[str] | None, typer.Argument(help="An MCP server, after --.")] = None,
     policy: Annotated[Path | None, typer.Option("--policy", "-p", help="Ask the upstreams of this policy.")] = None,
     name: Annotated[str, typer.Option(help="The upstream's name.")] = "server",
-    url: Annotated[str | None, typer.Option(help="The address of a remote MCP server, instead of a command.")] = None,
-    url_from: Annotated[
-        str | None, typer.Option("--url-from", metavar="VARIABLE", help="As --url, for an address with a secret in it.")
-    ] = None,
-    header: Annotated[
-        list[str] | None, typer.Option("--header", metavar="NAME=VARIABLE", help="A header, and what holds its value.")
-    ] = None,
-    transport: Annotated[Transport, typer.Option(help="How the remote server is spoken to.")] = Transport.HTTP,
+    url: Url = None,
+    url_from: UrlFrom = None,
+    header: Header = None,
+    transport: By = Transport.HTTP,
+    openapi: OpenApi = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge the tools of upstreams, and draft a policy for them on standard output."""
     tables: dict[str, Table] = {}
     if policy is None:
         check_name(name)
-        tables = {name: table_of(command or [], Remote(url, url_from, header or [], transport))}
+        tables = {name: table_of(command or [], Remote(url, url_from, header or [], transport), openapi)}
         upstreams, tenant = {name: upstream_of(tables[name], os.environ)}, Defaults().tenant
-    elif command or url or url_from:
+    elif command or url or url_from or openapi:
         fail("Nothing was asked: name either a --policy or one server.", Exit.USAGE)
     else:
         file = policy_at(policy).file

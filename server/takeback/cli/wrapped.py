@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Annotated, Final, NoReturn
 from urllib.parse import urlsplit, urlunsplit
+
+import typer
 
 from takeback.bootstrap import state_folder
 from takeback.cli.context import policy_at
@@ -23,6 +25,7 @@ from takeback.core.policy.source import (
     command_table,
     guards,
     literal,
+    openapi_table,
     reference,
     upstream_of,
     url_table,
@@ -43,6 +46,20 @@ class Transport(StrEnum):
     SSE = "sse"
 
 
+Url = Annotated[str | None, typer.Option("--url", help="The address of a remote MCP server, instead of a command.")]
+UrlFrom = Annotated[
+    str | None, typer.Option("--url-from", metavar="VARIABLE", help="As --url, for an address with a secret in it.")
+]
+Header = Annotated[
+    list[str] | None, typer.Option("--header", metavar="NAME=VARIABLE", help="A header, and what holds its value.")
+]
+By = Annotated[Transport, typer.Option("--transport", help="How the remote server is spoken to.")]
+OpenApi = Annotated[
+    str | None,
+    typer.Option("--openapi", metavar="DOCUMENT", help="The OpenAPI document of an HTTP API: file or address."),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
     """A server that runs already, as the command line names it: secrets by the variables that hold them."""
@@ -53,11 +70,16 @@ class Remote:
     transport: Transport
 
 
-def table_of(command: Sequence[str], remote: Remote) -> Table:
-    """What is to be wrapped; ends with exit code 2 where that is not exactly one server."""
-    ways = [bool(command), remote.url is not None, remote.url_from is not None]
+def table_of(command: Sequence[str], remote: Remote, document: str | None = None) -> Table:
+    """The upstream that is meant; ends with exit code 2 where that is not exactly one.
+
+    `document` is where the OpenAPI document of an HTTP API lies.
+    """
+    ways = [bool(command), remote.url is not None, remote.url_from is not None, document is not None]
     if sum(ways) != 1:
         _refuse("name one server: a command after --, or --url, or --url-from")
+    if document is not None:
+        return openapi_table(document, _variables(remote))
     if command:
         if remote.headers:
             _refuse("--header goes with --url: a command takes its secrets from its environment")
@@ -66,16 +88,22 @@ def table_of(command: Sequence[str], remote: Remote) -> Table:
 
 
 def _remote_table(remote: Remote) -> Table:
-    variables = dict(map(_header, remote.headers))
-    if len(variables) != len(remote.headers):
-        _refuse("a --header is named twice")
-    for variable in (*variables.values(), *([remote.url_from] if remote.url_from is not None else [])):
-        if not os.environ.get(variable):
-            _refuse(f"the environment variable {variable} is not set")
+    variables = _variables(remote)
     url = literal(remote.url) if remote.url is not None else reference(remote.url_from or "")
     table = url_table(url, sse=remote.transport is Transport.SSE, headers=variables)
     _check_address(upstream_of(table, os.environ).url or "")
     return table
+
+
+def _variables(remote: Remote) -> dict[str, str]:
+    """The variable that holds each header's value; ends where one is not set."""
+    found = dict(map(_header, remote.headers))
+    if len(found) != len(remote.headers):
+        _refuse("a --header is named twice")
+    for variable in (*found.values(), *([remote.url_from] if remote.url_from is not None else [])):
+        if not os.environ.get(variable):
+            _refuse(f"the environment variable {variable} is not set")
+    return found
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -99,7 +127,7 @@ def _check_address(url: str) -> None:
 
 
 def _refuse(why: str) -> NoReturn:
-    fail(f"Not wrapped: {why}. {_UNCHANGED}", Exit.USAGE)
+    fail(f"Not done: {why}. {_UNCHANGED}", Exit.USAGE)
 
 
 def own_policy(name: str, table: Table) -> Path:

@@ -19,17 +19,16 @@ _IDENTIFIERS: Final = vocabulary(
     "id key number name path url uri uuid guid slug ref sha handle email login username owner repo repository "
     "project workspace organization org namespace database collection table bucket channel folder directory "
     "branch cluster region tenant account team segment host hostname index timestamp ts pid code cell sheet "
-    "filename file code"
+    "filename file"
 ) - {"code"}  # fmt: skip
-_ORDERS: Final = frozenset(
-    {"action", "operation", "op", "command", "cmd", "subcommand", "verb", "method", "mode", "task", "event"}
-)
+_ORDERS: Final = vocabulary("action operation op command cmd subcommand verb method mode task event")
+_ABOUT_ORDERS: Final = frozenset({"sub", "http", "request", "type", "name", "kind", "to", "perform"})
 _COMMANDS: Final = vocabulary(
     "sql cypher graphql command cmd script code javascript js shell statement statements mutation pipeline "
     "program expression function bash python snippet manifest jsonrpc gremlin sparql"
 )
 _LANGUAGES: Final = re.compile(
-    r"\b(?:sql|cypher|graphql|sparql|javascript|python code|shell|bash|select query|insert|aggregation pipeline)\b",
+    r"\b(?:sql|cypher|graphql|sparql|javascript|python code|shell|bash|select query|insert into|aggregation)\b",
     re.IGNORECASE,
 )
 _CONTENTS: Final = vocabulary(
@@ -99,9 +98,12 @@ class Argument:
     def is_order(self) -> bool:
         """Whether it says which of several things the tool is to do."""
         named = words(self.name)
-        if not named or len(self.choices) < 2 or not ({named[-1], "".join(named)} & _ORDERS):  # noqa: PLR2004
-            return False
-        return any(deed_of(words(choice)[0]) for choice in self.choices if words(choice))
+        about = set(named) & _ORDERS and set(named) <= _ORDERS | _ABOUT_ORDERS
+        return (
+            bool(about)
+            and len(self.choices) > 1
+            and any(deed_of(words(choice)[0]) for choice in self.choices if words(choice))
+        )
 
     @property
     def is_command(self) -> bool:
@@ -119,7 +121,12 @@ class Argument:
                 "postal",
                 "currency",
             }
-        return bool(named & {"query", "statement", "code"}) and _LANGUAGES.search(self.said) is not None
+        return self.is_query and is_language(self.said)
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it asks something in a language of queries, which may be one that can write."""
+        return bool({"query", "statement", "code"} & set(words(self.name))) and not self.choices
 
     @property
     def is_content(self) -> bool:
@@ -161,6 +168,11 @@ class Argument:
     def is_paging(self) -> bool:
         """Whether it narrows or orders what is shown."""
         return self.key in _PAGES
+
+
+def is_language(text: str) -> bool:
+    """Whether a text speaks of a language in which one can write: SQL, a shell."""
+    return _LANGUAGES.search(text) is not None
 
 
 def arguments(schema: Any) -> tuple[Argument, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from takeback.core.inventory.arguments import Argument, fits
 from takeback.core.inventory.evidence import Confidence
 from takeback.core.inventory.offered import Offered
+from takeback.core.inventory.verbs import deed_of
 from takeback.core.inventory.words import key, vocabulary, words
 
 _SAME: Final = 3
@@ -36,15 +37,18 @@ class Asked:
 
 def likeness(one: Offered, other: Offered) -> int:
     """How much two tools speak of one kind of thing: 3 the same, 2 one of the kind, 1 a part of it, 0 not at all."""
-    if one.http is not None and other.http is not None:
-        return _by_path(one.http.segments, other.http.segments)
+    by_path = _by_path(one.http.segments, other.http.segments) if one.http is not None and other.http is not None else 0
+    return max(by_path, _by_noun(one, other))
+
+
+def _by_noun(one: Offered, other: Offered) -> int:
     if one.family != other.family and one.verb is not None and other.verb is not None:
         return 0
     ours, theirs = one.noun, other.noun
     if other.verb is None and one.family and theirs[: len(one.family)] == one.family:
         theirs = theirs[len(one.family) :]
     if ours == theirs:
-        return _SAME if ours or one.family else 0
+        return _SAME if ours else _of_one_place(one, other)
     if not ours or not theirs:
         return 0
     if _ends(theirs, ours) or _ends(ours, theirs):
@@ -52,20 +56,29 @@ def likeness(one: Offered, other: Offered) -> int:
     return int(ours[: len(theirs)] == theirs and set(ours[len(theirs) :]) <= _PARTS)
 
 
+def _of_one_place(one: Offered, other: Offered) -> int:
+    """`delete_many` and `find`: no word says of what, but both are told the same place, by more than one name."""
+    ours, theirs = {a.key for a in one.required}, {a.key for a in other.required}
+    if not theirs or not theirs <= ours:
+        return 0
+    return _SAME if one.family else int(len(theirs) > 1)
+
+
 def _ends(longer: tuple[str, ...], shorter: tuple[str, ...]) -> bool:
     return len(longer) > len(shorter) and longer[-len(shorter) :] == shorter
 
 
 def _by_path(one: tuple[str, ...], other: tuple[str, ...]) -> int:
-    """One path; or the collection of one thing, or what is done to it (`/tickets/{}/close`)."""
-    if one == other:
-        return _SAME
-    longer, shorter = (one, other) if len(one) > len(other) else (other, one)
-    extra = longer[len(shorter) :]
-    if longer[: len(shorter)] == shorter and len(extra) == 1:
-        return _SAME
-    both_act = len(one) == len(other) and one[:-1] == other[:-1] and one[-2:-1] == ("{}",)
-    return _PART if both_act else 0
+    """One path, a collection and one of it, or what is done to one thing: `/tickets/{}/close` and `/tickets/{}`."""
+    ours, theirs = _acted_on(one), _acted_on(other)
+    longer, shorter = (ours, theirs) if len(ours) > len(theirs) else (theirs, ours)
+    return _SAME if longer in (shorter, (*shorter, "{}")) else 0
+
+
+def _acted_on(segments: tuple[str, ...]) -> tuple[str, ...]:
+    """A path without the verb at its end."""
+    acts = segments[-2:-1] == ("{}",) and any(deed_of(word) is not None for word in words(segments[-1])[:1])
+    return segments[:-1] if acts else segments
 
 
 def same_thing(one: Argument, other: Argument, noun: tuple[str, ...]) -> bool:
@@ -87,15 +100,15 @@ def from_arguments(caller: Offered, callee: Offered) -> tuple[dict[str, str], li
     found: dict[str, str] = {}
     missing: list[Argument] = []
     for wanted in callee.arguments:
-        if wanted.is_paging or wanted.is_aside or (not wanted.required and wanted.is_content):
+        if wanted.is_aside or (not wanted.required and (wanted.is_paging or wanted.is_content)):
             continue
         given = next((a for a in caller.required if a.is_plain and same_thing(a, wanted, callee.noun)), None)
         if given is not None:
             found[wanted.name] = f"args.{given.name}"
         elif wanted.required:
             missing.append(wanted)
-    missing += [wanted for wanted in callee.required if wanted.is_paging or wanted.is_aside]
-    return found, [wanted for wanted in missing if wanted.name not in found]
+    missing += [wanted for wanted in callee.required if wanted.is_aside]
+    return found, missing
 
 
 def field_for(argument: Argument, output: Mapping[str, Any]) -> str | None:

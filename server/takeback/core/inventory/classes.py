@@ -15,7 +15,7 @@ from takeback.core.inventory.wayback import upserts
 from takeback.core.inventory.words import vocabulary, words
 from takeback.core.vocabulary import ActionClass, Does, Effect, Risk
 
-_FLOWS: Final = vocabulary("workflow pipeline job build automation playbook flow deployment dag scenario run task")
+_FLOWS: Final = vocabulary("workflow pipeline job build automation playbook flow deployment dag scenario task")
 _STARTS: Final = vocabulary("run trigger start dispatch execute rerun invoke launch retry restart deploy redeploy")
 _LEAVES: Final = vocabulary("merge escalate accept approve reject sign")
 """Verbs of change that set off what no later change takes back."""
@@ -48,11 +48,13 @@ def action_class(tool: Offered, judged: Judgement, ready: Sequence[Asked]) -> Ac
 
 
 def _is_beyond_reach(tool: Offered, judged: Judgement, ready: Sequence[Asked]) -> bool:
-    if judged.nature is not Nature.WRITE or judged.several is not None or judged.deed in _UNKNOWN:
+    if judged.nature is not Nature.WRITE or judged.several is not None:
+        return True
+    if judged.deed in {None, Deed.SEND} or (judged.deed is Deed.RUN and not _by_opposite(ready)):
         return True
     if leaves_traces(tool) or any(argument.is_command for argument in tool.arguments):
         return True
-    return not ready and (judged.deed is Deed.DELETE or tool.family[:1] == ("browser",))
+    return not ready and judged.deed is Deed.DELETE
 
 
 def _by_opposite(ready: Sequence[Asked]) -> bool:
@@ -85,9 +87,17 @@ def effect(tool: Offered, judged: Judgement) -> Effect:
     return Effect.SET if by_method or by_name or tool.hints.get("idempotentHint") is True else Effect.ONCE
 
 
+def _same_again(ready: Sequence[Asked]) -> bool:
+    """Whether what was deleted is made again under the id that it had."""
+    values = [value for asked in ready for value in (asked.arguments or {}).values()]
+    return any(isinstance(value, str) and value.startswith("args.") for value in values)
+
+
 def risk(kind: ActionClass, judged: Judgement, shown: Shown | None, ready: Sequence[Asked]) -> Risk:
     """Nobody has looked at a draft: a person agrees to whatever may be lost for good."""
-    if kind in {ActionClass.EXTERNAL_IRREVERSIBLE, ActionClass.WORKFLOW} or judged.deed is Deed.DELETE:
+    if kind in {ActionClass.EXTERNAL_IRREVERSIBLE, ActionClass.WORKFLOW}:
+        return Risk.HIGH
+    if judged.deed is Deed.DELETE and kind is not ActionClass.EXTERNAL_REVERSIBLE and not _same_again(ready):
         return Risk.HIGH
     if judged.deed is Deed.CREATE:
         return Risk.MEDIUM

@@ -10,9 +10,9 @@ from typing import Any
 from takeback.core.inventory.calls import Asked
 from takeback.core.inventory.classes import action_class, leaves_traces
 from takeback.core.inventory.evidence import ENOUGH, VETO, Confidence, Finding, balance
-from takeback.core.inventory.judging import Judgement, Nature, judge
+from takeback.core.inventory.judging import Judgement, Nature, judge, written_paths
 from takeback.core.inventory.lookback import Shown, readers, shown_by
-from takeback.core.inventory.offered import Offered, taken_apart
+from takeback.core.inventory.offered import Offered, families_of, taken_apart
 from takeback.core.inventory.rules import Table, Write, careful_rule, read_rules, reads_back, write_rule
 from takeback.core.inventory.verbs import Deed
 from takeback.core.inventory.wayback import taken_back_by, writers
@@ -43,7 +43,9 @@ Judged = list[tuple[Offered, Judgement]]
 
 def inventory(upstream: str, definitions: Iterable[Mapping[str, Any]]) -> list[Drafted]:
     """Judge all tools of an upstream, and draft their rules. `definitions` are as the upstream sends them."""
-    judged = [(tool, judge(tool)) for tool in map(taken_apart, definitions)]
+    given = list(definitions)
+    tools = [taken_apart(definition, families_of(given)) for definition in given]
+    judged = [(tool, judge(tool, written_paths(tools))) for tool in tools]
     names = Counter(tool.name for tool, _ in judged)
     once = [(tool, judgement) for tool, judgement in judged if names[tool.name] == 1]
     drafted = [_drafted(upstream, tool, judgement, readers(once), writers(once)) for tool, judgement in judged]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from takeback.core.inventory.arguments import Argument
+from takeback.core.inventory.arguments import Argument, is_language
 from takeback.core.inventory.evidence import ENOUGH, FOR, VETO, Finding, Source, balance
 from takeback.core.inventory.offered import Offered
-from takeback.core.inventory.prose import changes, lead
+from takeback.core.inventory.prose import changes, joined_to_lead, lead
 from takeback.core.inventory.verbs import THINGS, Deed, deed_of, is_noun_too
 from takeback.core.inventory.words import vocabulary, words
 
@@ -67,9 +67,9 @@ class Judgement:
         return self.nature is Nature.READ
 
 
-def judge(tool: Offered) -> Judgement:
-    """Ask every source about a tool."""
-    findings = tuple(_findings(tool))
+def judge(tool: Offered, written: Container[tuple[str, ...]] = frozenset()) -> Judgement:
+    """Ask every source about a tool. `written` are the paths that tools of the same API write to."""
+    findings = (*_findings(tool), *_of_others(tool, written))
     several = next((argument for argument in tool.arguments if _chooses(argument)), None)
     nature = _nature(findings)
     if several is not None:
@@ -83,7 +83,7 @@ def _nature(findings: tuple[Finding, ...]) -> Nature:
     if any(finding.weight <= VETO for finding in findings):
         return Nature.WRITE
     says_so = {finding.source for finding in findings if finding.weight > 0}
-    spoken = says_so & {Source.NAME, Source.DESCRIPTION}
+    spoken = says_so & {Source.NAME, Source.DESCRIPTION, Source.OTHERS}
     return Nature.READ if spoken and balance(findings) >= ENOUGH else Nature.UNSURE
 
 
@@ -92,6 +92,7 @@ def _findings(tool: Offered) -> Iterator[Finding]:
     yield from _of_description(tool)
     yield from _of_hints(tool)
     yield from _of_arguments(tool)
+    yield from _of_requests(tool)
     yield from _of_http(tool)
 
 
@@ -116,6 +117,9 @@ def _of_description(tool: Offered) -> Iterator[Finding]:
         yield Finding(Source.DESCRIPTION, FOR, f'the description begins with "{begins[0]}"')
     elif begins is not None:
         yield Finding(Source.DESCRIPTION, VETO, f'the description begins with "{begins[0]}"')
+    if joined := list(dict.fromkeys(joined_to_lead(tool.description))):
+        reason = f"the description goes on with {', '.join(joined[:3])}, of which it is not known what it does"
+        yield Finding(Source.DESCRIPTION, -ENOUGH, reason)
     said = list(dict.fromkeys(word for text in (tool.description, tool.title) for word in changes(text)))
     if said:
         yield Finding(Source.DESCRIPTION, VETO, "the description speaks of changes: " + ", ".join(said[:5]))
@@ -123,7 +127,7 @@ def _of_description(tool: Offered) -> Iterator[Finding]:
 
 def _of_hints(tool: Offered) -> Iterator[Finding]:
     reads, destroys = tool.hints.get("readOnlyHint"), tool.hints.get("destructiveHint")
-    if reads is True and destroys is not True:
+    if reads is True and destroys is not True and tool.http is None:  # else the hint is the method, said again
         yield Finding(Source.ANNOTATIONS, FOR, "readOnlyHint is true")
     if reads is False:
         yield Finding(Source.ANNOTATIONS, VETO, "readOnlyHint is false")
@@ -133,12 +137,23 @@ def _of_hints(tool: Offered) -> Iterator[Finding]:
 
 def _of_arguments(tool: Offered) -> Iterator[Finding]:
     for argument in tool.arguments:
-        if argument.is_command:
+        if argument.is_command or (
+            argument.is_query and is_language(f"{' '.join(words(tool.name))} {tool.description}")
+        ):
             yield Finding(Source.SCHEMA, VETO, f"{argument.name} is a command or a program, which may do anything")
         elif argument.is_output_file and argument.required:
             yield Finding(Source.SCHEMA, VETO, f"{argument.name} is a file that it writes")
         elif argument.is_content and argument.required and tool.verb not in _TAKES_TEXT:
             yield Finding(Source.SCHEMA, VETO, f"{argument.name} gives it something to write")
+
+
+def _of_requests(tool: Offered) -> Iterator[Finding]:
+    """A tool that sends any request, or makes one file of another."""
+    named = {word for argument in tool.arguments for word in words(argument.name)}
+    if named & {"url", "uri", "endpoint", "href"} and named & {"method", "body", "payload"}:
+        yield Finding(Source.SCHEMA, VETO, "it sends requests with any method or body")
+    if tool.verb in {"convert", "translate", "format"} and named & {"path", "file", "filename", "folder", "directory"}:
+        yield Finding(Source.SCHEMA, VETO, f"to {tool.verb} a file is to write another")
 
 
 def _of_http(tool: Offered) -> Iterator[Finding]:
@@ -156,6 +171,17 @@ def _of_http(tool: Offered) -> Iterator[Finding]:
         yield Finding(Source.HTTP, FOR, f"the method is {tool.http.method}")
 
 
+def _of_others(tool: Offered, written: Container[tuple[str, ...]]) -> Iterator[Finding]:
+    """A path that other methods write to is a record's, and GET is how one reads it."""
+    if tool.http is not None and tool.http.is_safe and tool.http.segments in written:
+        yield Finding(Source.OTHERS, FOR, "other tools write to the same path")
+
+
+def written_paths(tools: Iterable[Offered]) -> frozenset[tuple[str, ...]]:
+    """The paths that requests with methods of change go to."""
+    return frozenset(tool.http.segments for tool in tools if tool.http is not None and not tool.http.is_safe)
+
+
 def _path_verbs(segments: tuple[str, ...]) -> Iterator[str]:
     """Verbs of change in a path: sure ones that lead a segment, and others where they end the path of one thing."""
     for index, segment in enumerate(segments):
@@ -170,6 +196,8 @@ def _path_verbs(segments: tuple[str, ...]) -> Iterator[str]:
 def _deed(tool: Offered) -> Deed | None:
     """What a write does: by its name, else its description, else its HTTP method."""
     begins = lead(tool.description)
+    if tool.family[:1] in {("browser",), ("page",), ("puppeteer",), ("playwright",)}:
+        return Deed.RUN  # whatever it is called, the page decides what it does
     if tool.deed not in {None, Deed.LOOK}:
         goes_out = tool.noun[-1:] and tool.noun[-1] in _GOES_OUT and "draft" not in tool.noun
         return (
@@ -183,10 +211,10 @@ def _deed(tool: Offered) -> Deed | None:
 
 
 def _chooses(argument: Argument) -> bool:
-    """Whether an argument makes several tools of one, and one of them writes."""
-    return (
-        argument.is_order and argument.is_plain and any(_says(choice) is not Deed.LOOK for choice in argument.choices)
-    )
+    """Whether an argument makes several tools of one, and one of them writes. To append or to overwrite is one."""
+    deeds = {_says(choice) for choice in argument.choices}
+    one = deeds <= {Deed.LOOK} or deeds <= {Deed.CREATE, Deed.UPDATE}
+    return argument.is_order and argument.is_plain and not one
 
 
 def _says(choice: str) -> Deed | None:

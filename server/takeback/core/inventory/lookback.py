@@ -16,7 +16,7 @@ from takeback.core.inventory.words import is_plural, key, vocabulary, words
 
 _ONE: Final = vocabulary("get read describe show view retrieve fetch inspect")
 _MANY: Final = vocabulary("list search find query browse")
-_OF_THE_KIND: Final = 2
+OF_THE_KIND: Final = 2
 """The likeness from which a reader shows the thing itself."""
 
 _LESS: Final = 6
@@ -74,6 +74,8 @@ def readers(tools: Iterable[tuple[Offered, Judgement]]) -> list[tuple[Offered, J
 
 def shown_by(writer: Offered, deed: Deed | None, among: list[tuple[Offered, Judgement]]) -> Shown | None:
     """The best way to see what a write changes; None where no tool shows it."""
+    if deed in {None, Deed.RUN}:
+        return None
     found = [
         (rank - _LESS * (shown.whole or shown.select is not None), -len(reader.name), shown)
         for reader, judged in among
@@ -95,14 +97,15 @@ def _rank(writer: Offered, deed: Deed | None, reader: Offered) -> int:
     alike = likeness(writer, reader) or _by_its_id(writer, deed, reader)
     if not alike:
         return 0
-    habit = 3 if reader.verb in _ONE else 1 if reader.verb in _MANY else 2
+    habit = 3 if reader.verb in _ONE else 1 if reader.verb in _MANY else 0 if reader.verb == "count" else 2
     given, _ = from_arguments(writer, reader)
-    return alike * 10 + habit + 2 * len(given)
+    about = writer.verb in MOVERS and bool({"info", "metadata", "stat"} & set(words(reader.name)))
+    return alike * 10 + habit + 2 * len(given) + about
 
 
 def _by_its_id(writer: Offered, deed: Deed | None, reader: Offered) -> int:
     """A tool that is given an `invoice_id` works on an invoice, and one that answers with it made it."""
-    if writer.http is not None or not reader.noun or not reader.required or writer.family != reader.family:
+    if not reader.noun or not reader.required or writer.family != reader.family:
         return 0
     ids = {f"{'_'.join(reader.noun)}_{last}" for last in ("id", "key", "number")}
     if deed is Deed.CREATE:
@@ -123,7 +126,7 @@ def _by(writer: Offered, deed: Deed | None, reader: Offered, judged: Judgement) 
     if ends is not None and len(missing) == 1 and not given and missing[0].is_single:
         given, missing = {missing[0].name: f"args.{ends[0].name}"}, []
     if not missing:
-        whole = _shows_many(reader, given) or likeness(writer, reader) < _OF_THE_KIND
+        whole = _shows_many(reader, given) or likeness(writer, reader) < OF_THE_KIND
         picked = _picked(writer, deed, reader, given) if whole else None
         asked = Asked(reader.name, {**given, **extra}, _sure(writer, reader, shown=True), _why(reader, given))
         if picked is None:
@@ -155,12 +158,16 @@ def made(writer: Offered, wanted: Argument) -> str | None:
 
 def _shows_many(reader: Offered, given: Mapping[str, str]) -> bool:
     """Whether a reader shows more than the one thing: it lists, or is asked by nothing."""
-    if reader.http is not None:
-        return bool(reader.http.segments) and reader.http.segments[-1] != "{}"
-    last = words(reader.name)[-1]
-    many = is_plural(last) and last not in _ONLY and not (reader.verb in _ONE and _shows_one(reader))
+    if reader.http is not None and reader.http.segments[-1:] == ("{}",):
+        return False
+    last = words(reader.http.segments[-1])[-1:] if reader.http is not None and reader.http.segments else ()
+    named = (last or words(reader.name)[-1:] or ("",))[0]
+    many = is_plural(named) and named not in _ONLY and not (reader.verb in _ONE and _shows_one(reader))
     return (
-        reader.verb in _MANY or last == "list" or many or bool(reader.required == () and reader.arguments and not given)
+        reader.verb in _MANY
+        or named == "list"
+        or many
+        or bool(reader.required == () and reader.arguments and not given)
     )
 
 
@@ -203,7 +210,7 @@ def _known(writer: Offered, deed: Deed | None, own: Argument) -> str | None:
 
 
 def _sure(writer: Offered, reader: Offered, *, shown: bool) -> Confidence:
-    same = likeness(writer, reader) >= 3  # noqa: PLR2004
+    same = likeness(writer, reader) > OF_THE_KIND
     if same and shown and reader.output is not None:
         return Confidence.HIGH
     return Confidence.FAIR if same and shown else Confidence.LOW

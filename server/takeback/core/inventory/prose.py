@@ -39,6 +39,16 @@ _BEFORE_NOUNS: Final = _DETERMINERS - {"it", "them"} | vocabulary(
 )
 _JOINING: Final = vocabulary("and or then also to will would can may might must should automatically it which , / &")
 _RELATIVE: Final = frozenset({"that", "which", "who", "whose", "where", "what"})
+_HARMLESS: Final = vocabulary(
+    "include includes provide provides contain contains support supports give gives output outputs print "
+    "prints render renders parse parses extract extracts collect collects gather gathers group groups "
+    "aggregate aggregates report filter filters limit limits explain rank ranks is are for with if when in on "
+    "of by their from to at as return how why what where optionally than between about like whether determine "
+    "determines evaluate assess assesses highlight highlights identify identifies has have does do per its "
+    "across within into over under only also not"
+)
+"""Words after `and` that begin no change."""
+
 _FUTURE: Final = frozenset({"be", "gets", "being"})
 _AFTER_NOUNS: Final = vocabulary(
     "are is was were have has had with without and or can will must should may that which in of for from by to on at as"
@@ -69,6 +79,15 @@ def lead(text: str) -> tuple[str, Deed] | None:
             following = sentence[index + 1] if index + 1 < len(sentence) else ""
             return (f"{verb} {following}", Deed.UPDATE) if turns(verb, following) else (verb, deed) if deed else None
     return None
+
+
+def joined_to_lead(text: str) -> Iterator[str]:
+    """What is joined to the verb of the first sentence and is no known verb: "scans the folder and quarantines it"."""
+    first = next(sentences(text), [])
+    for index, word in enumerate(first[:-1]):
+        governs = first[index + 1] in _DETERMINERS and _at(first, index - 1) in {"and", "then", "&"}
+        if governs and index > 1 and base(word) is None and word not in _DETERMINERS | _HARMLESS and word.isalpha():
+            yield word
 
 
 def changes(text: str) -> Iterator[str]:
@@ -109,6 +128,8 @@ def _changes(sentence: list[str], index: int, *, begins: bool) -> bool:
 
 def _passive(sentence: list[str], index: int) -> bool:
     """`it is marked as read`; not `issues that are closed`, nor `if it is deleted`."""
+    if index > 1 and sentence[index - 1].endswith("ly"):  # is automatically removed
+        sentence, index = sentence[: index - 1] + sentence[index:], index - 1
     if _at(sentence, index - 1) not in {"is", "are"} | _FUTURE or _at(sentence, index - 2) in {"can", "could"}:
         return False
     return not (_RELATIVE | {"if", "whether", "when", "unless", "only", "how"}) & set(

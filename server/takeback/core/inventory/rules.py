@@ -14,7 +14,7 @@ from takeback.core.inventory.lookback import Shown, ends_of_a_move
 from takeback.core.inventory.offered import Offered
 from takeback.core.inventory.verbs import MOVERS
 from takeback.core.inventory.words import key, vocabulary
-from takeback.core.vocabulary import ActionClass, Risk
+from takeback.core.vocabulary import ActionClass, Does, Risk
 
 Table = Mapping[str, Any]
 """A rule as the policy file has it."""
@@ -25,6 +25,10 @@ _CHANGING: Final = vocabulary(
     "sequence sync_token updated_time update_time modification_time date_modified updated_on modified_on"
 )
 """Fields that change by themselves."""
+
+
+_MADE: Final = vocabulary("created created_at created_on created_by created_time create_time inserted_at added_at")
+"""Fields that say how a thing came to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,17 @@ def write_rule(write: Write) -> Table:
     rule |= _ends(write) or _looking(write)
     if counters := {name: step for asked in write.ready for name, step in asked.more.items()}:
         rule["by"] = counters
+        rule["verify"] = " && ".join(f"after.{name} == before.{name} + {step}" for name, step in counters.items())
+    if does is Does.DELETE and write.ready and (unset := _not_made_again(write)):
+        rule["ignore"] = list(dict.fromkeys([*rule.get("ignore", ()), *unset]))
     return {**rule, "undo": _undo(write, is_read=reads_back(rule))}
+
+
+def _not_made_again(write: Write) -> list[str]:
+    """Fields that whoever makes the thing again sets itself: when it was made."""
+    given = {value for asked in write.ready for value in (asked.arguments or {}).values()}
+    fields = write.shown.fields if write.shown is not None else ()
+    return [field for field in fields if key(field) in _MADE and f"before.{field}" not in given]
 
 
 def reads_back(rule: Table) -> bool:

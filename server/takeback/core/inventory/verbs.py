@@ -86,7 +86,7 @@ THINGS: Final = vocabulary("log branch tag label comment note issue file snapsho
 _PARTICLES: Final = frozenset({"in", "out", "off", "on", "up", "down", "back"})
 _OPPOSITES: Final = vocabulary(
     "add/remove add/delete add/clear append/remove insert/delete insert/remove create/delete create/remove "
-    "create/destroy create/drop create/cancel create/close open/close reopen/close enable/disable "
+    "create/destroy create/drop create/cancel open/close reopen/close enable/disable "
     "activate/deactivate start/stop start/cancel start/terminate launch/terminate pause/resume suspend/resume "
     "archive/restore trash/restore delete/restore grant/revoke attach/detach connect/disconnect join/leave "
     "register/deregister hide/show set/clear book/cancel schedule/cancel reserve/release reserve/cancel "

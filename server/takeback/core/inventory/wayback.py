@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, Final
 
 from takeback.core.inventory.arguments import Argument
 from takeback.core.inventory.calls import Asked, field_for, from_arguments, is_field, likeness
 from takeback.core.inventory.evidence import Confidence
 from takeback.core.inventory.judging import Judgement, Nature
-from takeback.core.inventory.lookback import Shown, ends_of_a_move
+from takeback.core.inventory.lookback import OF_THE_KIND, Shown, ends_of_a_move
 from takeback.core.inventory.offered import Offered
 from takeback.core.inventory.verbs import MOVERS, RELATIVE, SETTERS, Deed, opposed
 from takeback.core.inventory.words import vocabulary, words
 
+_MAKES_NEW: Final = frozenset(
+    {
+        "create",
+        "insert",
+        "register",
+        "upload",
+        "import",
+        "generate",
+        "write",
+        "put",
+        "new",
+        "copy",
+        "clone",
+        "fork",
+        "duplicate",
+        "save",
+        "store",
+        "enqueue",
+    }
+)
 _REMOVE: Final = vocabulary(
     "delete remove destroy drop uninstall cancel discard trash purge rm del erase unregister clear"
 )
-_MAKE: Final = vocabulary("create add insert put write register new make save store upsert import upload install")
+_MAKE: Final = vocabulary("create insert put write register new make save store upsert import upload install add")
 _OPAQUE: Final = vocabulary(
     "edit patch update updates change operation operations field additional_field property data answer filter "
     "pipeline payload value definition"
@@ -31,11 +51,7 @@ Tools = list[tuple[Offered, Judgement]]
 
 def writers(tools: Iterable[tuple[Offered, Judgement]]) -> Tools:
     """The tools that may be called to take something back: known writes that do one thing."""
-    return [
-        (t, j)
-        for t, j in tools
-        if j.nature is Nature.WRITE and j.several is None and t.is_plain and j.deed is not Deed.RUN
-    ]
+    return [(t, j) for t, j in tools if j.nature is Nature.WRITE and j.several is None and t.is_plain]
 
 
 def upserts(tool: Offered) -> bool:
@@ -45,24 +61,29 @@ def upserts(tool: Offered) -> bool:
 
 
 def _is_put(tool: Offered) -> bool:
-    return tool.http is not None and tool.http.method == "PUT" and tool.verb not in MOVERS
+    is_record = tool.http is not None and tool.http.method == "PUT" and tool.http.segments[-1:] == ("{}",)
+    return is_record and (tool.verb is None or tool.verb in SETTERS | _MAKE)
 
 
 def taken_back_by(tool: Offered, judged: Judgement, shown: Shown | None, among: Tools) -> list[Asked]:
     """The calls that take a write back; empty where none is known, and not `ready` where only the tool is."""
-    if judged.several is not None or judged.deed in {None, Deed.RUN, Deed.SEND}:
+    if judged.several is not None or judged.deed in {None, Deed.SEND} or any(a.is_command for a in tool.arguments):
         return []
+    if judged.deed is Deed.RUN:
+        return [found] if (found := _opposite(tool, among)) is not None else []
     if (ends := ends_of_a_move(tool)) is not None and tool.verb in MOVERS:
         return [_moved_back(tool, ends, shown)]
     if (swap := _renamed(tool)) is not None:
         return [swap]
-    if upserts(tool):
+    if upserts(tool) and tool.verb != "add":
         return _overwritten(tool, shown, among)
-    if (inverse := _opposite(tool, among)) is not None:
+    removed = _removed(tool, shown, among) if judged.deed is Deed.CREATE else None
+    inverse = _opposite(tool, among)
+    if inverse is not None and (inverse.ready or removed is None) and not (removed is not None and removed.ready):
         return [inverse]
     if judged.deed is Deed.UPDATE:
         return _overwritten(tool, shown, among)
-    found = _removed(tool, shown, among) if judged.deed is Deed.CREATE else _made_again(tool, shown, among)
+    found = removed if judged.deed is Deed.CREATE else _made_again(tool, shown, among)
     return [found] if found is not None else []
 
 
@@ -109,53 +130,61 @@ def _opposite(tool: Offered, among: Tools) -> Asked | None:
     found: list[tuple[int, Asked]] = []
     for other, _ in among:
         verbs = tool.verb, other.verb
-        if other is tool or None in verbs or not opposed(str(verbs[0]), str(verbs[1])) or likeness(tool, other) < 2:  # noqa: PLR2004
+        if other is tool or None in verbs or not opposed(str(verbs[0]), str(verbs[1])) or not _alike(tool, other):
             continue
-        given, missing = from_arguments(tool, other)
-        if missing or not given:
-            continue
-        found.append(
-            (
-                likeness(tool, other),
-                Asked(other.name, given, Confidence.FAIR, f"{other.verb} is the opposite of {tool.verb}"),
-            )
-        )
-    return max(found, key=lambda each: each[0])[1] if found else None
+        if verbs[1] in _MAKES_NEW or tool.place != other.place:
+            continue  # what was there is not there again: that needs what was read before
+        reason = f"{other.verb} is the opposite of {tool.verb}"
+        found.append((likeness(tool, other), _answered(tool, other, reason)))
+    return max(found, key=lambda each: (each[1].ready, each[0]))[1] if found else None
+
+
+def _alike(tool: Offered, other: Offered) -> bool:
+    """Whether two opposites speak of one kind of thing: `connect` and `disconnect` need not say of what."""
+    return likeness(tool, other) >= OF_THE_KIND or (not tool.noun and not other.noun and tool.family == other.family)
+
+
+def _is(tool: Offered, verbs: Container[str | None], methods: Container[str]) -> bool:
+    """Whether a tool does one of these by its verb, or by its HTTP method where it has no verb."""
+    by_method = tool.verb is None and tool.http is not None and tool.http.method in methods
+    return by_method or tool.verb in verbs
 
 
 def _removed(tool: Offered, shown: Shown | None, among: Tools) -> Asked | None:
-    """A tool that removes what was created."""
+    """A tool that removes what was created. What is added to something else is taken out of it, and not removed."""
+    if tool.place:
+        return None
     best: tuple[int, Asked] | None = None
     for other, judged in among:
         alike = likeness(tool, other)
-        if judged.deed is not Deed.DELETE or other.verb not in _REMOVE or not alike:
+        if judged.deed is not Deed.DELETE or not _is(other, _REMOVE, {"DELETE"}) or not alike:
             continue
         asked = _with_created(tool, other, shown)
         rank = alike * 2 + asked.ready
-        if alike > 1 and (best is None or rank > best[0]):
+        if alike >= OF_THE_KIND and (best is None or rank > best[0]):
             best = (rank, asked)
     return best[1] if best is not None else None
 
 
 def _with_created(tool: Offered, other: Offered, shown: Shown | None) -> Asked:
-    given, missing = from_arguments(tool, other)
     reason = f"{other.name} removes what {tool.name} makes"
-    if not missing and given:
-        return Asked(other.name, given, Confidence.FAIR, reason)
-    named = shown is not None and shown.made
-    if (
-        not named
-        and len(missing) == 1
-        and missing[0].is_single
-        and (made_here := _made_here(tool, missing[0])) is not None
-    ):
-        return Asked(other.name, {**given, missing[0].name: made_here}, Confidence.FAIR, reason)
-    if named and len(missing) == 1 and missing[0].is_single and not missing[0].is_content:
-        known = tool.output is not None
-        return Asked(
-            other.name, {**given, missing[0].name: "target.id"}, Confidence.HIGH if known else Confidence.LOW, reason
-        )
-    return Asked(other.name, None, Confidence.LOW, f"{reason}, but nothing shows what to call it with")
+    given, missing = from_arguments(tool, other)
+    named = shown is not None and shown.made and len(missing) == 1
+    if named and missing[0].is_single and not missing[0].is_content:
+        sure = Confidence.HIGH if tool.output is not None else Confidence.LOW
+        return Asked(other.name, {**given, missing[0].name: "target.id"}, sure, reason)
+    return _answered(tool, other, reason)
+
+
+def _answered(tool: Offered, other: Offered, reason: str) -> Asked:
+    """A call with this call's own arguments, and at most one that its answer gives."""
+    given, missing = from_arguments(tool, other)
+    field = _made_here(tool, missing[0]) if len(missing) == 1 and missing[0].is_single else None
+    if field is not None:
+        return Asked(other.name, {**given, missing[0].name: field}, Confidence.FAIR, reason)
+    if missing or not given:
+        return Asked(other.name, None, Confidence.LOW, f"{reason}, but nothing shows what to call it with")
+    return Asked(other.name, given, Confidence.FAIR, reason)
 
 
 def _made_here(tool: Offered, wanted: Argument) -> str | None:
@@ -168,11 +197,16 @@ def _made_again(tool: Offered, shown: Shown | None, among: Tools) -> Asked | Non
     best: tuple[int, Asked] | None = None
     for other, judged in among:
         alike = likeness(tool, other)
-        if alike < 2 or other.verb not in _MAKE or judged.deed not in {Deed.CREATE, Deed.UPDATE}:  # noqa: PLR2004
+        if (
+            alike < OF_THE_KIND
+            or other.place
+            or not _is(other, _MAKE, {"POST", "PUT"})
+            or judged.deed not in {Deed.CREATE, Deed.UPDATE}
+        ):
             continue
         asked = _filled(tool, other, shown, f"{other.name} makes again what {tool.name} deletes")
         rank = alike * 2 + asked.ready
-        if best is None or rank > best[0]:
+        if (asked.ready or alike > OF_THE_KIND) and (best is None or rank > best[0]):
             best = (rank, asked)
     return best[1] if best is not None else None
 
@@ -184,10 +218,12 @@ def _overwritten(tool: Offered, shown: Shown | None, among: Tools) -> list[Asked
     itself = _filled(tool, tool, shown, "the same tool writes the fields back")
     candidates = [itself] if _sets_fields(tool) else []
     for other, _ in among:
-        if other is not tool and other.verb in SETTERS and likeness(tool, other) >= 2 and _sets_fields(other):  # noqa: PLR2004
+        if other is not tool and other.verb in SETTERS and likeness(tool, other) >= OF_THE_KIND and _sets_fields(other):
             candidates.append(_filled(tool, other, shown, f"{other.name} writes the fields back"))
     ready = [asked for asked in candidates if asked.ready]
-    chosen = (ready or candidates)[:1]
+    chosen = (
+        ready or ([itself] if _sets_fields(tool) and tool.verb in SETTERS else [itself] if tool.verb in MOVERS else [])
+    )[:1]
     if not upserts(tool) or not chosen or not chosen[0].ready or shown is None or shown.whole:
         return chosen
     back = Asked(chosen[0].tool, chosen[0].arguments, chosen[0].confidence, chosen[0].reason, "before != null")

@@ -23,9 +23,16 @@ def url_table(url: str, *, sse: bool, headers: Mapping[str, str]) -> Table:
     table: dict[str, Any] = {"url": url}
     if sse:
         table["transport"] = "sse"
-    if headers:
-        table["headers"] = {name: reference(variable) for name, variable in headers.items()}
-    return table
+    return {**table, **_headers(headers)}
+
+
+def openapi_table(document: str, headers: Mapping[str, str]) -> Table:
+    """An HTTP API, by the file or the address of its OpenAPI document. `headers` as for `url_table`."""
+    return {"openapi": literal(document), **_headers(headers)}
+
+
+def _headers(variables: Mapping[str, str]) -> dict[str, Any]:
+    return {"headers": {name: reference(variable) for name, variable in variables.items()}} if variables else {}
 
 
 def reference(variable: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from takeback.core.images import WHOLE
 from takeback.ports import Impossible, Material, Remedy
-from takeback_compensations.restore import narrowed
+from takeback_compensations.restore import narrowed, wanted
 
 
 class Inverse:
@@ -17,10 +17,9 @@ class Inverse:
 
     def plan(self, material: Material) -> Remedy:
         """The paired call, with what should be read afterwards. Raises Impossible as `narrowed` does."""
-        expected = {difference.field: difference.before for difference in material.standoff.restore}
         if not material.seen:
-            return Remedy(material.steps, expected)
-        return Remedy(tuple(narrowed(step, frozenset(expected), material) for step in material.steps), expected)
+            return Remedy(material.steps, wanted(material))
+        return Remedy(tuple(narrowed(step, material) for step in material.steps), wanted(material))
 
 
 class Remove:
@@ -46,4 +45,6 @@ class Recreate:
         """The create call; afterwards the target must hold what it held. Raises Impossible without a before-image."""
         if material.before is None:
             raise Impossible("there is no before-image to re-create it from")
-        return Remedy(material.steps, {d.field: d.before for d in material.standoff.restore})
+        if not material.seen:
+            return Remedy(material.steps, wanted(material))
+        return Remedy(tuple(narrowed(step, material) for step in material.steps), wanted(material))

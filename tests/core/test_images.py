@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from takeback.core.images import Difference, Image, Part, Presence, differences, equal_images, field_value
-from takeback.core.undo import Outcome, adjusted, changed, judge_outcome, stand, unexplained
+from takeback.core.undo import Outcome, changed, judge_outcome, unexplained
 from takeback.core.vocabulary import UndoOutcome
 from tests.core.examples import UNREADABLE, image
 
@@ -52,32 +52,6 @@ def test_every_difference_is_either_the_actions_or_somebody_elses(
     theirs = set(unexplained(image(one), image(other), declared=names, ignore=()))
     assert mine | theirs == {d.field for d in differences(image(one), image(other))}
     assert not mine & theirs
-
-
-def test_field_by_field() -> None:
-    found = changed(B, A, declared=("priority",), ignore=IGNORE)
-    assert [d.field for d in stand(B, A, A, found, IGNORE).restore] == ["priority"]
-    assert stand(B, A, B, found, IGNORE).already == ("priority",)
-    other = stand(B, A, image({"priority": "urgent", "tags": [], "updated_at": 3}), found, IGNORE)
-    assert [c.current for c in other.conflicts] == ["urgent"]
-    assert not other.restore
-
-
-def test_an_edit_of_another_field_is_no_conflict() -> None:
-    found = changed(B, A, declared=("priority",), ignore=IGNORE)
-    current = image({"priority": "high", "tags": ["vip"], "updated_at": 3})
-    assert not stand(B, A, current, found, IGNORE).conflicts
-
-
-def test_a_created_record_that_somebody_changed_is_in_conflict() -> None:
-    found = changed(image(None), A, declared=(), ignore=IGNORE)
-    assert not stand(image(None), A, A, found, IGNORE).conflicts
-    assert stand(image(None), A, image({"priority": "low", "tags": [], "updated_at": 9}), found, IGNORE).conflicts
-
-
-@given(st.integers(), st.integers(), st.integers())
-def test_a_counter_goes_back_by_the_difference(before: int, by: int, others: int) -> None:
-    assert adjusted(before, before + by, before + by + others) == before + others
 
 
 def test_exact_only_when_everything_that_was_read_says_so() -> None:

@@ -71,18 +71,18 @@ async def test_a_chain_that_breaks_off_needs_an_operator_and_is_not_said_to_have
 async def test_a_failed_action_is_no_success_because_its_undo_could_not_be_sent(
     guard: GuardForTests, desk: Desk
 ) -> None:
-    act = desk.tools.functions["set"]
-    desk.tools.functions = {**desk.tools.functions, "set": lambda args: desk._set({**args, "priority": "odd"})}
-    reply = await guard.call("set", HIGH)
+    act = desk.tools.functions["add"]
+    desk.tools.functions = {**desk.tools.functions, "add": lambda args: desk._add({**args, "by": 7})}
+    reply = await guard.call("add", {"id": "T-1", "by": 5})
     assert reply.action is not None
     assert reply.action.status is Status.FAILED
-    desk.tools.functions = {**desk.tools.functions, "set": act}
-    desk.tools.faults["set"] = [NotSent("down")] * 3
+    desk.tools.functions = {**desk.tools.functions, "add": act}
+    desk.tools.faults["add"] = [NotSent("down")] * 3
     await guard.undo(reply.action.id)
     stands = await guard.ledger.action("acme", reply.action.id)
     assert (stands.status, stands.in_force) == (Status.NEEDS_OPERATOR, True)
     assert (await guard.undo(reply.action.id)).ok
-    assert desk.records["T-1"]["priority"] == "normal"
+    assert desk.records["T-1"]["total"] == 102, "what the call named is taken back; what came beside it stays"
 
 
 async def test_an_undo_that_was_cut_off_is_brought_to_its_end(desk: Desk, tmp_path: Path) -> None:

@@ -26,11 +26,13 @@ async def test_a_later_action_in_force_is_a_dependency_even_if_the_values_agree(
     first = await done(guard, "set", HIGH)
     await done(guard, "set", {"id": "T-1", "priority": "low"})
     third = await done(guard, "set", HIGH)
-    answer = await undone(guard, first)
+    answer = await guard.undo(first)
     assert not answer.ok, answer.text
     assert third in answer.text
     assert answer.outcome == "refused"
     assert desk.records["T-1"]["priority"] == "high"
+    answer = await guard.undo(first, confirm="not what was shown")
+    assert (answer.outcome, desk.records["T-1"]["priority"]) == ("refused", "high")
 
 
 async def test_a_later_action_that_was_taken_back_is_none(guard: GuardForTests, desk: Desk) -> None:
@@ -182,3 +184,31 @@ undo = { tool = "desk.place", args = { id = "target.id", city = "before.address.
 async def test_a_preview_of_a_chain_is_confirmed(guard: GuardForTests, desk: Desk) -> None:
     action = await done(guard, "delete", {"id": "T-2"})
     assert (await confirmed(guard, action)).ok
+
+
+async def test_an_edit_of_others_before_the_read_back_is_not_taken_for_ours(guard: GuardForTests, desk: Desk) -> None:
+    run = desk.tools.functions["set"]
+
+    def meddled(args: dict[str, Any]) -> Any:
+        answer = run(args)
+        desk.records["T-1"]["priority"] = "somebody's"
+        return answer
+
+    desk.tools.functions = {**desk.tools.functions, "set": meddled}
+    reply = await guard.call("set", HIGH)
+    assert reply.action is not None
+    assert reply.action.status is Status.FAILED
+    answer = await undone(guard, reply.action.id)
+    assert answer.outcome == "refused"
+    assert desk.records["T-1"]["priority"] == "somebody's"
+
+
+async def test_a_later_action_that_set_what_was_there_before_still_is_a_dependency(
+    guard: GuardForTests, desk: Desk
+) -> None:
+    first = await done(guard, "set", {**HIGH, "status": "closed"})
+    second = await done(guard, "set", {"id": "T-1", "priority": "normal"})
+    offered = await guard.undo(first)
+    assert (offered.ok, offered.outcome) == (False, "refused")
+    assert second in offered.text
+    assert desk.records["T-1"]["status"] == "closed"

@@ -9,7 +9,7 @@ from typing import Any
 
 from takeback.core.action import Action, Event, Target, begin, evolve
 from takeback.core.canonical import canonical
-from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run
+from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run, Unwinding
 from takeback.core.states import Happening
 from takeback.core.vocabulary import ActionClass, Does, Effect, Risk
 from takeback.ports import Approach, Change, HistoryQuery, Ledger
@@ -130,6 +130,11 @@ def an_item(id_: str, **given: Any) -> RecoveryItem:
 def a_checkpoint(id_: str, **given: Any) -> Checkpoint:
     """A checkpoint."""
     return replace(Checkpoint(id=id_, tenant="acme", run="r1", name="safe", at=NOW, body={"done": ["a1"]}), **given)
+
+
+def an_unwinding(id_: str, **given: Any) -> Unwinding:
+    facts: dict[str, Any] = {"run": "r1", "principal": "ann", "what": "last 2", "reason": "wrong", "opened_at": NOW}
+    return Unwinding(**{"id": id_, "tenant": "acme", "actions": ("a2", "a1"), **facts, **given})
 
 
 async def ids(ledger: Any, tenant: str = "acme", **query: Any) -> list[str]:

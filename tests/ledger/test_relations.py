@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from takeback.core.action import Action, Target
 from takeback.core.states import Happening
-from takeback.core.vocabulary import Origin, RunStatus
+from takeback.core.vocabulary import Does, Origin, RunStatus
 from takeback.ledger import SqlLedger
 from takeback.ports import Change, KeyTaken
 
 from .stories import (
+    NOW,
     a_run,
     after,
+    an_unwinding,
     approach,
     first,
     ids,
@@ -129,3 +133,39 @@ async def test_compensations_are_undo_and_redo_oldest_first(ledger: SqlLedger) -
     await succeeded(ledger, "of another", origin=Origin.UNDO, original="a2")
     redo = await succeeded(ledger, "redo", origin=Origin.REDO, original="a1")
     assert await ledger.compensations("acme", "a1") == [undo, redo]
+
+
+async def test_earlier_writes_ran_before_on_a_shared_target_newest_first(ledger: SqlLedger) -> None:
+    printer, router = Target(type="device", id="1"), Target(type="device", id="2")
+    await succeeded(ledger, "oldest", targets=(printer,), sent_at=NOW)
+    await succeeded(ledger, "elsewhere", targets=(router,), sent_at=NOW)
+    undone = await succeeded(ledger, "undone", targets=(printer,), sent_at=NOW)
+    undoing = after(undone, Happening.COMPENSATE)
+    await write(ledger, undoing, after(undoing, Happening.RESTORE, in_force=False))
+    await write(ledger, first("denied", Happening.DENY, targets=(printer,)))
+    mine = await succeeded(ledger, "mine", targets=(printer,), sent_at=NOW)
+    await succeeded(ledger, "later", targets=(printer,))
+    assert [action.id for action in await ledger.earlier_writes(mine)] == ["undone", "oldest"]
+    assert [one.id for one in await ledger.later_writes(undone, standing=False)] == ["denied", "mine", "later"]
+
+
+async def test_creations_are_those_in_force_of_this_tenant(ledger: SqlLedger) -> None:
+    made = {"does": Does.CREATE}
+    await succeeded(ledger, "a1", targets=(Target(type="note", id="1"),), **made)
+    await succeeded(ledger, "a2", targets=(Target(type="note", id="2"),), **made)
+    await succeeded(ledger, "a3", targets=(Target(type="note", id="3"),))
+    await succeeded(ledger, "a4", targets=(Target(type="book", id="4"),), **made)
+    await succeeded(ledger, "b5", tenant="zeta", targets=(Target(type="note", id="5"),), **made)
+    found = await ledger.creations("acme", "note", ["1", "2", "3", "4", "5", *map(str, range(100, 1700))])
+    assert {id_: action.id for id_, action in found.items()} == {"1": "a1", "2": "a2"}
+
+
+async def test_what_an_undo_of_several_meant_is_kept(ledger: SqlLedger) -> None:
+    one = an_unwinding("u1")
+    two = an_unwinding("u2", opened_at=one.opened_at + timedelta(seconds=1))
+    other = an_unwinding("u3", what="run", run="r2")
+    await ledger.commit(Change(unwindings=(one, two, other), tenant="acme"))
+    await ledger.commit(Change(unwindings=(an_unwinding("u4", tenant="zeta"),), tenant="zeta"))
+    assert list(await ledger.unwindings("acme", "r1")) == [two, one]
+    assert list(await ledger.unwindings("acme", "r1", what="last 2", limit=1)) == [two]
+    assert list(await ledger.unwindings("acme", "r1", what="run")) == []

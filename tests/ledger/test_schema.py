@@ -18,6 +18,7 @@ from .stories import (
     a_run,
     an_approval,
     an_item,
+    an_unwinding,
     first,
     image,
     sha,
@@ -26,7 +27,9 @@ from .stories import (
 )
 
 TENANTED = sorted(table.name for table in metadata.tables.values() if "tenant" in table.c)
-NAMED = sorted({"actions", "runs", "approvals", "recovery_items", "checkpoints", "counters", "access_log"})
+NAMED = sorted(
+    {"actions", "runs", "approvals", "recovery_items", "checkpoints", "counters", "access_log", "unwindings"}
+)
 
 
 @pytest_asyncio.fixture
@@ -39,6 +42,7 @@ async def rows(ledger: SqlLedger, url: str) -> str:
         approvals=(an_approval("p1"),),
         queue=(an_item("q1"),),
         checkpoints=(a_checkpoint("c1"),),
+        unwindings=(an_unwinding("u1"),),
         images=dict([image({"n": 1})]),
         counters={"writes": 1},
         tenant="acme",

@@ -35,14 +35,15 @@ DEFINITIONS: Final[tuple[dict[str, Any], ...]] = (
         "name": "takeback_undo",
         "title": "Take a change back",
         "description": (
-            "Takes back one change of this run: `what` is an action's id; without it, the last change. A simple, exact "
-            "undo runs at once; anything else returns a preview and a `confirm` value to call again with. The answer "
-            "says what was read back: exact, compensated with what is left over, or refused with the reason."
+            "Takes changes of this run back: `what` is an action's id, `last 3`, `since ID`, or `run`; without it, the "
+            "last change. The id of an undo redoes it. A simple, exact undo runs at once; anything else returns a "
+            "preview and a `confirm` value to call again with. The answer says what was read back: exact, compensated "
+            "with what is left over, or refused with the reason."
         ),
         "inputSchema": {
             "type": "object",
             "properties": {
-                "what": {**_TEXT, "description": "an action's id; left out: the last change"},
+                "what": {**_TEXT, "description": "an action's id, `last N`, `since ID`, `run`"},
                 "reason": {**_TEXT, "minLength": 1, "description": "why, for the people who read the record"},
                 "confirm": {**_TEXT, "description": "from the preview"},
             },

@@ -34,24 +34,33 @@ def add_to(app: typer.Typer) -> None:
 
 
 def undo(
-    action: Annotated[str, typer.Argument(help="The action to take back.")],
     reason: Reason,
+    action: Annotated[str | None, typer.Argument(help="The action to take back; an undo's id redoes it.")] = None,
+    run: Annotated[str | None, typer.Option(help="Take back what this run changed.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="With --run: only its last N changes.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="With --run: only what came after this action or checkpoint.")
+    ] = None,
     policy: PolicyPath = DEFAULT_POLICY,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Go on without asking after the preview.")] = False,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take an action back, after a preview, and read back what came of it."""
+    """Take back an action, or what a run changed, after a preview, and read back what came of it."""
+    selection = _selection(action, run, last, since)
 
     async def work(guard: Guard) -> UndoAnswer:
-        found = await stories.find(guard.use_cases.services, tenant_of(guard, tenant), action)
-        caller = person_caller(guard, tenant, found.run)
-        answer = await guard.use_cases.undo(caller, what=found.id, reason=reason, confirm=None)
+        what, of_run = selection, run
+        if of_run is None:
+            found = await stories.find(guard.use_cases.services, tenant_of(guard, tenant), selection)
+            what, of_run = found.id, found.run
+        caller = person_caller(guard, tenant, of_run)
+        answer = await guard.use_cases.undo(caller, what=what, reason=reason, confirm=None)
         if answer.confirm is None:
             return answer
         if not yes and not agreed(_for_people(answer.text), "Go on?", aside=as_json):
-            return UndoAnswer(f"Not undone: nobody agreed. Nothing was changed; {found.id} stands.", ok=False)
-        return await guard.use_cases.undo(caller, what=found.id, reason=reason, confirm=answer.confirm)
+            return UndoAnswer(f"Not undone: nobody agreed. Nothing was changed; {answer.action} stands.", ok=False)
+        return await guard.use_cases.undo(caller, what=what, reason=reason, confirm=answer.confirm)
 
     answer = with_guard(policy, work, upstreams=True, one_must_start=True, tenant=tenant)
     if as_json:
@@ -62,9 +71,26 @@ def undo(
         raise typer.Exit(Exit.REFUSED)
 
 
+def _selection(action: str | None, run: str | None, last: int | None, since: str | None) -> str:
+    """What is meant, in the words of the use case. Ends with exit code 2 where the options do not fit together."""
+    if (action is None) is (run is None):
+        fail("Nothing was done: name an action, or a run with --run.", Exit.USAGE)
+    if action is not None:
+        if last is not None or since is not None:
+            fail("Nothing was done: --last and --since go with --run.", Exit.USAGE)
+        return action
+    if last is not None and since is not None:
+        fail("Nothing was done: choose one of --last and --since.", Exit.USAGE)
+    return f"last {last}" if last is not None else f"since {since}" if since is not None else "run"
+
+
 def _for_people(preview: str) -> str:
     """The preview without its last sentence, which tells an agent how to call again."""
-    return preview.rpartition(" To go on, call ")[0] or preview
+    for last in ("To go on, call ", "To take all of them back, call "):
+        before, found, _ = preview.rpartition(last)
+        if found:
+            return before.rstrip()
+    return preview
 
 
 def approve(

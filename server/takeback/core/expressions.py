@@ -23,6 +23,7 @@ VARIABLES: Final = frozenset(
         "before",
         "after",
         "current",
+        "restored",
         "result",
         "error",
         "run",

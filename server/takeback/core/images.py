@@ -11,7 +11,7 @@ from takeback.core.canonical import canonical
 from takeback.core.jsontext import JSON
 
 MAX_IMAGE_BYTES: Final = 4 * 1024 * 1024
-"""A bigger image is kept as its digest only."""
+"""Of a bigger target, the largest fields are kept as digests only: compared, never written back."""
 
 WHOLE: Final = "*"
 """Stands for the whole target where it has no fields (it is absent, a list, or a text)."""
@@ -113,6 +113,11 @@ def _part_differences(part: Part, other: Part, prefix: str, ignore: frozenset[st
     if part.presence is other.presence and same(part.value, other.value):
         return []
     return [Difference(prefix + WHOLE, part.value, other.value)]
+
+
+def leaf(field: str) -> str:
+    """The name of a field without the target that it belongs to."""
+    return field.rpartition(".")[2]
 
 
 def same(one: JSON, other: JSON) -> bool:

@@ -145,6 +145,8 @@ def overlaps(action: Action, earlier: Action) -> bool:
     """
     if action.status in VOID or not action.in_force or action.id == earlier.id:
         return False
+    if action.origin in {Origin.UNDO, Origin.REDO}:
+        return False  # it brought back a state that another action made: the target tells whether that is this one's
     mine = {target.lease_name for target in earlier.targets}
     if mine.isdisjoint(target.lease_name for target in action.targets):
         return False

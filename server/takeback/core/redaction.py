@@ -78,6 +78,26 @@ def hidden(value: JSON, fields: tuple[str, ...]) -> frozenset[str]:
     return frozenset(found)
 
 
+def bounded(value: JSON, *, most: int, key: bytes) -> JSON:
+    """A value of at most about `most` bytes: what is largest in it is kept as a keyed digest, which still compares."""
+    if len(canonical(value)) <= most:
+        return value
+    if not isinstance(value, dict) or MARK in value:
+        return _digest_of(value, key)
+    sizes = sorted(((len(canonical(item)), name) for name, item in value.items()), reverse=True)
+    kept, over = dict(value), sum(size for size, _ in sizes) - most
+    for size, name in sizes:
+        if over <= 0:
+            break
+        kept[name] = _digest_of(value[name], key)
+        over -= size
+    return kept if len(canonical(kept)) <= most else _digest_of(value, key)
+
+
+def _digest_of(value: JSON, key: bytes) -> dict[str, JSON]:
+    return {MARK: hmac.new(key, canonical(value), hashlib.sha256).hexdigest()[:32]}
+
+
 def is_redacted(value: JSON) -> bool:
     """Whether a value is a mark that redaction left, or holds one."""
     if isinstance(value, Mapping):
@@ -117,7 +137,7 @@ class _Walk:
             return item
         if isinstance(item, str | int) and not isinstance(item, bool):
             self.seen.add(str(item))
-        return {MARK: hmac.new(self.key, canonical(item), hashlib.sha256).hexdigest()[:32]}
+        return _digest_of(item, self.key)
 
 
 def _secret_by_name(name: str, item: JSON) -> bool:

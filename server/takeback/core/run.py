@@ -76,6 +76,25 @@ class RecoveryItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unwinding:
+    """An undo of several actions, in the words in which it was asked for and with the actions that they meant then.
+
+    "The last two" are resolved once: asked again, the same two are meant. `actions` are in the order in which they are
+    taken back. `confirm` is what the preview was confirmed by.
+    """
+
+    id: str
+    tenant: str
+    run: str
+    principal: str
+    what: str
+    reason: str
+    actions: tuple[str, ...]
+    opened_at: datetime
+    confirm: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """A safe pause in a run: what was done and verified by then, and how to go on."""
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from takeback.core.images import WHOLE, Difference, Image, differences, field_value, same
+from takeback.core.images import WHOLE, Difference, Image, differences, field_value, leaf, same
 from takeback.core.jsontext import JSON
-from takeback.core.redaction import is_redacted
 from takeback.core.vocabulary import UndoOutcome
 
 
@@ -62,25 +61,6 @@ class Forecast:
         return {"outcome": self.outcome.value, "text": self.text, "until": until, "residue": list(self.residue)}
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """A field that neither holds what the action left nor what was there before: a person decides."""
-
-    field: str
-    before: JSON
-    after: JSON
-    current: JSON
-
-
-@dataclass(frozen=True, slots=True)
-class Standoff:
-    """How the changed fields stand now: to be put back, already back, or in conflict."""
-
-    restore: tuple[Difference, ...] = ()
-    already: tuple[str, ...] = ()
-    conflicts: tuple[Conflict, ...] = ()
-
-
 def changed(
     before: Image, after: Image, *, declared: tuple[str, ...], ignore: tuple[str, ...]
 ) -> tuple[Difference, ...]:
@@ -92,53 +72,13 @@ def changed(
     if not declared:
         return found
     wanted = frozenset(declared)
-    return tuple(d for d in found if d.field in wanted or d.field.rpartition(".")[2] in wanted | {WHOLE})
+    return tuple(d for d in found if d.field in wanted or leaf(d.field) in wanted | {WHOLE})
 
 
 def unexplained(before: Image, after: Image, *, declared: tuple[str, ...], ignore: tuple[str, ...]) -> tuple[str, ...]:
     """Fields that differ between the images and that the action does not declare: somebody else's, never undone."""
     mine = {d.field for d in changed(before, after, declared=declared, ignore=ignore)}
     return tuple(d.field for d in differences(before, after, ignore=ignore) if d.field not in mine)
-
-
-def stand(
-    before: Image, after: Image, current: Image, differing: tuple[Difference, ...], ignore: tuple[str, ...]
-) -> Standoff:
-    """Field by field: C = B is nothing to do, C = A goes back to B, anything else is a conflict."""
-    restore: list[Difference] = []
-    already: list[str] = []
-    conflicts: list[Conflict] = []
-    for difference in differing:
-        now = field_value(current, difference.field)
-        if difference.field.endswith(WHOLE):
-            now_is_before = _same_whole(before, current, difference, ignore)
-            now_is_after = _same_whole(after, current, difference, ignore)
-        else:
-            now_is_before, now_is_after = same(now, difference.before), same(now, difference.after)
-        if now_is_before:
-            already.append(difference.field)
-        elif now_is_after:
-            restore.append(difference)
-        else:
-            conflicts.append(Conflict(difference.field, difference.before, difference.after, now))
-    return Standoff(tuple(restore), tuple(already), tuple(conflicts))
-
-
-def _same_whole(image: Image, current: Image, difference: Difference, ignore: tuple[str, ...]) -> bool:
-    prefix = difference.field[: -len(WHOLE)]
-    return not [d for d in differences(image, current, ignore=ignore) if not prefix or d.field.startswith(prefix)]
-
-
-def adjusted(before: JSON, after: JSON, current: JSON) -> JSON:
-    """A counter goes back by the difference it was moved by: C - (A - B).
-
-    Raises:
-        ValueError: one of the three is not a number.
-    """
-    for value in (before, after, current):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError("a counter must be a number")
-    return current - (after - before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,34 +119,32 @@ def judge_outcome(
     """
     if not restored.readable:
         return Outcome(UndoOutcome.FAILED, "the state after it could not be read", residue=tuple(expected))
-    wrong = [name for name, value in expected.items() if not _holds(restored, name, value, ignore)]
-    put_back = tuple(name for name in expected if name not in wrong)
-    if wrong and not put_back:
-        return Outcome(UndoOutcome.FAILED, f"{', '.join(wrong)} did not go back", (), tuple(wrong))
+    wrong = {name: _off(restored, name, value, ignore) for name, value in expected.items()}
+    put_back = tuple(name for name, off in wrong.items() if name not in off)
+    off = tuple(field for fields in wrong.values() for field in fields)
+    if off and not put_back:
+        return Outcome(UndoOutcome.FAILED, f"{', '.join(map(_plain, off))} did not go back", (), off)
     whole = any(name.endswith(WHOLE) for name in expected)
     others = (
         ()
         if whole
         else tuple(d.field for d in differences(current, restored, ignore=ignore) if d.field not in expected)
     )
-    left = (*wrong, *others, *residue)
+    left = tuple(dict.fromkeys((*off, *others, *residue)))
     if left:
         return Outcome(UndoOutcome.COMPENSATED, f"not as before: {', '.join(left)}", put_back, left)
     return Outcome(UndoOutcome.EXACT, f"{', '.join(_plain(n) for n in put_back) or 'nothing'} as before", put_back)
 
 
-def _holds(image: Image, name: str, value: JSON, ignore: tuple[str, ...]) -> bool:
+def _off(image: Image, name: str, value: JSON, ignore: tuple[str, ...]) -> tuple[str, ...]:
+    """What is not as expected: the field itself, or for a whole target those of its fields that are not."""
     found = field_value(image, name)
     if isinstance(found, dict) and isinstance(value, dict) and name.endswith(WHOLE):
-        names = (found.keys() | value.keys()) - set(ignore)
-        return all(same(found.get(n), value.get(n)) for n in names)
-    return same(found, value)
+        prefix = name.removesuffix(WHOLE)
+        names = sorted((found.keys() | value.keys()) - set(ignore))
+        return tuple(prefix + n for n in names if not same(found.get(n), value.get(n)))
+    return () if same(found, value) else (name,)
 
 
 def _plain(name: str) -> str:
     return "the whole target" if name == WHOLE else name
-
-
-def unwritable(steps: tuple[Step, ...]) -> tuple[str, ...]:
-    """Arguments that hold redacted values: they can be compared but never written."""
-    return tuple(name for step in steps for name, value in step.arguments.items() if is_redacted(value))

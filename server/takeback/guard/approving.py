@@ -73,9 +73,8 @@ async def ask(
     fact = _asked(services, work, generation, known, approval_id, labelled(work, before=stored))
     action = fact[1]
     rule = work.decision.rule
-    outlook = (
-        forecast(rule, readable=bool(work.readings), now=None, resolved=None).document() if rule is not None else None
-    )
+    readable = bool(work.readings)
+    outlook = forecast(services.policy, rule, readable=readable, now=None, resolved=None) if rule is not None else None
     shown = preview(
         tool=work.entry.policy_name,
         arguments=action.arguments,
@@ -84,7 +83,7 @@ async def ask(
         before=stored,
         action_class=work.decision.action_class,
         risk=work.decision.risk,
-        forecast=outlook["text"] if outlook else "impossible",
+        forecast=outlook.text if outlook is not None else "impossible",
         asked_by=work.caller.client or work.caller.principal,
         why=work.reason or work.decision.why,
         expires_at=expires,

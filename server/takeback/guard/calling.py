@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -182,6 +183,7 @@ def make_work(services: Services, request: CallRequest, entry: Entry, decision: 
         NotCanonical: the arguments have no canonical form.
     """
     caller, rule = request.caller, decision.rule
+    request = replace(request, arguments=deepcopy(request.arguments))  # whoever called may go on to change theirs
     variables: dict[str, JSON] = {
         "args": request.arguments,
         "tenant": caller.tenant,
@@ -203,7 +205,7 @@ def make_work(services: Services, request: CallRequest, entry: Entry, decision: 
         fingerprint=fingerprint(tool=entry.policy_name, arguments=compared, principal=caller.principal),
         readings=_readings(rule, variables),
         variables=variables,
-        purpose=AgentCall(services.clock.now()),
+        purpose=AgentCall(services.clock.now(), services.policy),
         redact=rule.redact if rule else (),
         ignore=rule.ignore if rule else (),
         origin=request.origin,

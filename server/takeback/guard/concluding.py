@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from takeback.core.action import Action
-from takeback.core.expressions import ExpressionError
+from takeback.core.action import Action, Target
 from takeback.core.images import Image, differences
 from takeback.core.jsontext import JSON
-from takeback.core.policy.decide import resolve_late, target_variables
 from takeback.core.redaction import hidden
-from takeback.core.results import text_of
+from takeback.core.results import text_of, version_of
 from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
@@ -22,7 +20,6 @@ from takeback.guard.execution import Begun, labelled
 from takeback.guard.probing import seen
 from takeback.guard.purposes import differing
 from takeback.guard.reading import take_image
-from takeback.guard.readings import readings
 from takeback.guard.recording import Fact, blob, next_fact, with_companions
 from takeback.guard.replies import Reply, own_result, own_word
 from takeback.guard.retrying import asked_to_wait
@@ -51,26 +48,16 @@ async def conclude(services: Services, begun: Begun, sent: Sent) -> Reply:
     verification = begun.work.purpose.check(begun.work, begun.arguments, begun.before, after, data)
     if sent.failed:
         return await _tool_failed(services, begun, sent, after, verification)
-    if begun.work.origin is not Origin.UNDO:
+    if begun.work.origin not in {Origin.UNDO, Origin.REDO}:
         verification = await seen(services, begun.work, begun.before, verification)
     return await succeeded(services, begun, sent, after, verification, attempts=sent.attempts)
 
 
 def _with_result(begun: Begun, sent: Sent) -> tuple[Begun, JSON]:
     """Targets and reads that only the result names are known now."""
-    data, work = sent.data, begun.work
-    if not work.decision.late_targets or sent.result is None or sent.failed:
-        return begun, data
-    variables = {**work.variables, "result": data}
-    try:
-        targets = resolve_late(work.decision, variables)
-        variables |= target_variables(targets)
-        assert work.decision.rule is not None
-        found = readings(work.decision.rule, variables)
-    except ExpressionError:
-        return begun, data
-    decision = replace(work.decision, targets=targets, late_targets=())
-    return replace(begun, work=replace(work, decision=decision, readings=found, variables=variables)), data
+    if sent.result is None or sent.failed:
+        return begun, sent.data
+    return replace(begun, work=begun.work.purpose.located(begun.work, sent.data)), sent.data
 
 
 async def after_image(services: Services, begun: Begun, data: JSON, *, expect_change: bool) -> Image | None:
@@ -161,7 +148,7 @@ async def _tool_failed(
         "in_force": touched,
     }
     if touched:
-        mismatched = services.redacted(verification.as_json(), begun.work.redact)
+        mismatched = _mismatched(services, begun.work, verification, sent, after)
         changes |= {"verified": Verified.MISMATCH, "mismatch": mismatched}
     stored = services.stored_image(after, begun.work.redact) if after is not None else None
     images = _outcome_images(services, begun, stored, None, changes)
@@ -202,7 +189,7 @@ async def succeeded(
     changes: dict[str, Any] = {
         "attempts": begun.action.attempts + attempts,
         "verified": verification.verified,
-        "mismatch": services.redacted(verification.as_json(), work.redact) if wrong else None,
+        "mismatch": _mismatched(services, work, verification, sent, after) if wrong else None,
         "in_force": True,
         "error": None,
         "settled_at": services.clock.now(),
@@ -210,7 +197,7 @@ async def succeeded(
             held, stored_before, stored_after, verification, services.redacted(data, work.redact)
         ),
     }
-    if work.decision.targets != begun.action.targets and len(work.decision.targets) > len(begun.action.targets):
+    if _named(work.decision.targets) != _named(begun.action.targets):
         changes["targets"] = labelled(work, before=stored_before, after=stored_after)
     images = _outcome_images(services, begun, stored_after, result, changes)
     changed = differing(work, begun.action, stored_before, stored_after)
@@ -224,6 +211,18 @@ async def succeeded(
     if sent.job is not None:
         remark = f"{remark} The job is done: {shown(services.redacted(data, work.redact), LONGEST_JOB)}.".lstrip()
     return _answer(services, fact[1], result, changed, remark)
+
+
+def _mismatched(services: Services, work: Work, verification: Verification, sent: Sent, after: Image | None) -> JSON:
+    """What was expected and what was found; `ours` where a version proves that what was found is what the call left."""
+    found = services.redacted(verification.as_json(), work.redact)
+    version = version_of(sent.result) if sent.result is not None else None
+    ours = version is not None and after is not None and all(part.version == version for part in after.parts)
+    return {**found, "ours": True} if ours and found is not None else found
+
+
+def _named(targets: tuple[Target, ...]) -> list[str]:
+    return [target.lease_name for target in targets]
 
 
 def _without_secrets(services: Services, work: Work) -> Work:
@@ -272,10 +271,11 @@ def _outcome_images(
 
 async def end(services: Services, begun: Begun, fact: Fact, images: Mapping[str, bytes]) -> None:
     """The second durable commit: the outcome stands, the recovery queue is rid of it, and the leases go back."""
+    facts = with_companions(begun.work, fact)  # before what they put into the queue
     await services.ledger.commit(
         Change(
-            actions=with_companions(begun.work, fact),
-            queue=_settled(services, begun),
+            actions=facts,
+            queue=(*_settled(services, begun), *begun.work.purpose.queued()),
             images=images,
             tenant=begun.action.tenant,
             leases=begun.leases,

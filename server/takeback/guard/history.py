@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from takeback.core.action import Action
 from takeback.core.run import RecoveryItem
-from takeback.core.states import VOID
 from takeback.core.trail import Facts, Sentence, trail
 from takeback.core.vocabulary import Origin, Verified
 from takeback.core.wording import targets_of
 from takeback.guard.judging import stored_image
 from takeback.guard.services import Services
-from takeback.ports import HistoryQuery, NotFound, Page
+from takeback.ports import HistoryQuery, Page
 
 
 async def page(services: Services, query: HistoryQuery) -> Page:
@@ -68,20 +67,3 @@ async def find(services: Services, tenant: str, action_id: str) -> Action:
     """An action by id, as people and models write it (`[takeback a7k2p]` is forgiven). Raises NotFound."""
     text = action_id.strip().strip("[]").removeprefix("takeback ").strip()
     return await services.ledger.action(tenant, text)
-
-
-async def last_write(services: Services, tenant: str, run: str) -> Action:
-    """The newest write of a run that stands in the world and is no undo.
-
-    Right after an undo, however it ended, it is that undo's original: a retried "undo the last" must not undo two.
-
-    Raises:
-        NotFound: the run has none.
-    """
-    found = await services.ledger.history(HistoryQuery(tenant=tenant, run=run, limit=50))
-    for action in found.actions:
-        if action.origin is Origin.UNDO and action.original and action.status not in VOID:
-            return await services.ledger.action(tenant, action.original)
-        if action.in_force:
-            return action
-    raise NotFound("this run has made no change that stands")

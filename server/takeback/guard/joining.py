@@ -103,7 +103,7 @@ async def _approved(services: Services, work: Work, standing: Standing, action: 
     before = await before_image(services, work)
     stored = services.stored_image(before, work.redact) if before is not None else None
     try:
-        work = replace(work, arguments=work.purpose.ready(work, before))
+        work = replace(work, arguments=await work.purpose.ready(work, before))
     except Refusal as refusal:
         return await free(services, standing, own_word(str(refusal), layer=RetryLayer.HUMAN))
     if not approving.still_covers(services, work, approval, stored):

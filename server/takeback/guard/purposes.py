@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,18 +12,23 @@ from takeback.core.action import Action, Event
 from takeback.core.expressions import Expression, ExpressionError, Template
 from takeback.core.images import Image
 from takeback.core.jsontext import JSON
+from takeback.core.policy.decide import resolve_late, target_variables
+from takeback.core.policy.load import Policy
+from takeback.core.policy.places import named_by_result
 from takeback.core.policy.schema import NamedUndo, Rule, Undo
 from takeback.core.redaction import is_redacted
+from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.undo import Forecast, Step, changed
 from takeback.core.verification import Verification, verify
 from takeback.core.vocabulary import ActionClass, Does, UndoOutcome, Verified
 from takeback.core.wording import refused
+from takeback.guard.readings import readings
 from takeback.guard.services import Refusal, Work
 
 _SELECTED: Final = re.compile(r"\bbefore((?:\.\w+)+)")
 _INDEXED: Final = re.compile(r"\bbefore\[\s*['\"](\w+)['\"]\s*\]")
-_LATE: Final = frozenset({"current", "reason"})
+_LATE: Final = frozenset({"current", "reason", "restored"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,9 @@ class AgentCall:
     """The purpose of a call that the agent made."""
 
     now: datetime
+    policy: Policy
 
-    def ready(self, work: Work, before: Image | None) -> dict[str, JSON]:
+    async def ready(self, work: Work, before: Image | None) -> dict[str, JSON]:
         """The client's own arguments, once the boundary holds on what was read. Raises Refusal where it does not."""
         rule = work.decision.rule
         if rule is not None and rule.require is not None:
@@ -59,21 +65,48 @@ class AgentCall:
             ignore=rule.ignore,
         )
 
+    def located(self, work: Work, result: JSON) -> Work:
+        """Targets that the call created are known now, and can be read."""
+        rule = work.decision.rule
+        if not work.decision.late_targets or rule is None:
+            return work
+        variables = {**work.variables, "result": result}
+        try:
+            targets = resolve_late(work.decision, variables)
+            variables |= target_variables(targets)
+            found = readings(rule, variables)
+        except ExpressionError:
+            return work
+        decision = replace(work.decision, targets=targets, late_targets=())
+        return replace(work, decision=decision, readings=found, variables=variables)
+
     def companions(self, happening: Happening, action: Action, event: Event) -> tuple[tuple[Event, Action], ...]:
         """None: an agent's call moves no other action."""
+        return ()
+
+    def queued(self) -> tuple[RecoveryItem, ...]:
+        """None: what becomes of the call itself is not its purpose's to say."""
         return ()
 
     def conclusions(
         self, work: Work, before: Image | None, after: Image | None, verification: Verification, result: JSON
     ) -> dict[str, Any]:
         """The compensation, resolved and stored, and the forecast for it."""
-        rule = work.decision.rule
-        if rule is None:
-            return {"forecast": Forecast(UndoOutcome.REFUSED, "impossible").document()}
-        variables = {**work.variables, "result": result, **image_variables(before=before, after=after)}
-        compensation = resolve(rule, variables, work)
-        outlook = forecast(rule, readable=after is not None and after.readable, now=self.now, resolved=compensation)
-        return {"compensation": compensation, "forecast": outlook.document()}
+        return way_back(self.policy, work, before, after, result, self.now)
+
+
+def way_back(
+    policy: Policy, work: Work, before: Image | None, after: Image | None, result: JSON, now: datetime
+) -> dict[str, Any]:
+    """The compensation of a write that took effect, resolved by the rule that it ran under, and the forecast for it."""
+    rule = work.decision.rule
+    if rule is None:
+        return {"forecast": Forecast(UndoOutcome.REFUSED, "impossible").document()}
+    variables = {**work.variables, "result": result, **image_variables(before=before, after=after)}
+    compensation = resolve(rule, variables, work)
+    readable = after is not None and after.readable and (before is None or before.readable)
+    outlook = forecast(policy, rule, readable=readable, now=now, resolved=compensation)
+    return {"compensation": compensation, "forecast": outlook.document()}
 
 
 def check_boundary(require: Expression, variables: Mapping[str, JSON], before: Image | None) -> None:
@@ -99,7 +132,7 @@ def identity(rule: Rule) -> frozenset[str]:
     return frozenset(path[1] for path in paths if path and len(path) > 1 and path[0] == "args")
 
 
-def forecast(rule: Rule, *, readable: bool, now: datetime | None, resolved: JSON) -> Forecast:
+def forecast(policy: Policy, rule: Rule, *, readable: bool, now: datetime | None, resolved: JSON) -> Forecast:
     """What an undo would come to, in the words of its outcome.
 
     `now` is the time from which `undo_within` counts (None: not yet known); `resolved` is the stored compensation (null
@@ -108,7 +141,7 @@ def forecast(rule: Rule, *, readable: bool, now: datetime | None, resolved: JSON
     until = now + rule.undo_within if now is not None and rule.undo_within is not None else None
     within = f" until {until:%Y-%m-%d %H:%M} UTC" if until else " for a time" if rule.undo_within else ""
     if isinstance(rule.undo, tuple) and rule.undo and (resolved is None or resolved.get("steps") is not None):
-        residue = tuple((resolved or {}).get("unwritable", ()))
+        residue = (*(resolved or {}).get("unwritable", ()), *_new_names(policy, rule, resolved))
         if residue:
             return Forecast(UndoOutcome.COMPENSATED, f"all but {', '.join(residue)}{within}", until, residue)
         if readable:
@@ -117,6 +150,15 @@ def forecast(rule: Rule, *, readable: bool, now: datetime | None, resolved: JSON
     if rule.correct is not None:
         return Forecast(UndoOutcome.COMPENSATED, "only a correction", None, ("what was done stays done",))
     return Forecast(UndoOutcome.REFUSED, "impossible")
+
+
+def _new_names(policy: Policy, rule: Rule, resolved: JSON) -> tuple[str, ...]:
+    """What is made anew gets another id, where the tool that makes it names what it made in its result."""
+    if (resolved or {}).get("way", way(rule, _calls(rule)[0], {})) != "recreate":
+        return ()
+    calls = [call.tool for call in _calls(rule) if isinstance(call, Undo)]
+    makers = [rules[0].rule for tool in calls[:1] if (rules := policy.rules_for(tool))]
+    return ("its id",) if any(named_by_result(maker) for maker in makers) else ()
 
 
 def resolve(rule: Rule, variables: Mapping[str, JSON], work: Work) -> JSON:

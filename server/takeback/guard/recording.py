@@ -9,6 +9,7 @@ from takeback.core.action import Action, Event, begin, evolve
 from takeback.core.canonical import canonical
 from takeback.core.jsontext import JSON
 from takeback.core.operation import idempotency_key
+from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
 from takeback.guard.services import Services, Work
 
@@ -73,3 +74,17 @@ def with_companions(work: Work, fact: Fact) -> tuple[Fact, ...]:
     """A fact and what its purpose moves along with it: they are committed together."""
     event, action = fact
     return (fact, *work.purpose.companions(event.happening, action, event))
+
+
+def recovery_item(services: Services, action: Action, why: str) -> RecoveryItem:
+    """The queue's entry for an action; one for each action, so that a second look replaces the first."""
+    return RecoveryItem(
+        id=f"q{action.id[1:]}",
+        tenant=action.tenant,
+        run=action.run,
+        action=action.id,
+        risk=action.risk,
+        why=why,
+        opened_at=services.clock.now(),
+        suggestion=action.compensation,
+    )

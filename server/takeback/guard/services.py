@@ -9,13 +9,14 @@ from datetime import timedelta
 from typing import Any, Final, Protocol, TypeVar
 
 from takeback.core.action import Action, Event
-from takeback.core.images import Image
+from takeback.core.images import MAX_IMAGE_BYTES, Image
 from takeback.core.jsontext import JSON
 from takeback.core.limits import LoopWatch
 from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.policy.decide import Decision
 from takeback.core.policy.load import Policy
-from takeback.core.redaction import hidden, redact, redact_result, scrub
+from takeback.core.redaction import bounded, hidden, redact, redact_result, scrub
+from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Origin
@@ -77,8 +78,11 @@ class Services:
         return redact(value, fields=fields, key=self.redaction_key)
 
     def stored_image(self, image: Image, fields: tuple[str, ...]) -> Image:
-        """An image as it may be stored."""
-        return Image(tuple(replace(part, value=self.redacted(part.value, fields)) for part in image.parts))
+        """An image as it may be stored: without what must not be kept, and of a bounded size."""
+        return Image(tuple(replace(part, value=self._kept(part.value, fields)) for part in image.parts))
+
+    def _kept(self, value: JSON, fields: tuple[str, ...]) -> JSON:
+        return bounded(self.redacted(value, fields), most=MAX_IMAGE_BYTES, key=self.redaction_key)
 
     def masked(self, value: JSON, hide: frozenset[str]) -> JSON:
         """A value, or its mark when it repeats what must not be kept."""
@@ -107,8 +111,11 @@ class Services:
 class Purpose(Protocol):
     """What a piece of guarded work is for: an agent's call, or an undo. The execution asks it at each turning point."""
 
-    def ready(self, work: Work, before: Image | None) -> dict[str, JSON]:
+    async def ready(self, work: Work, before: Image | None) -> dict[str, JSON]:
         """The arguments to send, seen the before-image. Raises `Refusal` when it must not run."""
+
+    def located(self, work: Work, result: JSON) -> Work:
+        """The work with the targets and reads that only the tool's result names."""
 
     def check(
         self, work: Work, sent: Mapping[str, JSON], before: Image | None, after: Image | None, result: JSON
@@ -117,6 +124,9 @@ class Purpose(Protocol):
 
     def companions(self, happening: Happening, action: Action, event: Event) -> tuple[tuple[Event, Action], ...]:
         """What happens to other actions in the same commit."""
+
+    def queued(self) -> tuple[RecoveryItem, ...]:
+        """What a person must look at, in the same commit, once the companions are moved."""
 
     def conclusions(
         self, work: Work, before: Image | None, after: Image | None, verification: Verification, result: JSON

@@ -7,12 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from takeback.core.action import Action
 from takeback.core.expressions import ExpressionError
 from takeback.core.images import Image
 from takeback.core.jsontext import JSON, dumps
 from takeback.core.recovery import Diagnosis, Evidence, diagnose
-from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import RetryLayer, Status, Verified
@@ -21,7 +19,7 @@ from takeback.guard.concluding import REBUILT, conclude, end, read_lag, succeede
 from takeback.guard.execution import Begun, run
 from takeback.guard.probing import probe
 from takeback.guard.reading import READ_TIMEOUT, take_image
-from takeback.guard.recording import Fact, next_fact, with_companions
+from takeback.guard.recording import Fact, next_fact, recovery_item, with_companions
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.sending import Sent, idempotency_of, whole_call
 from takeback.guard.services import Services, Work
@@ -204,20 +202,6 @@ async def _queue(services: Services, begun: Begun, diagnosis: Diagnosis, why: st
         Change(actions=facts, queue=(item,), tenant=action.tenant, leases=begun.leases, release=begun.leases)
     )
     return own_word(in_doubt(action, f"{why}; {diagnosis.why}"), action, layer=RetryLayer.HUMAN)
-
-
-def recovery_item(services: Services, action: Action, why: str) -> RecoveryItem:
-    """The queue's entry for an action; one for each action, so that a second look replaces the first."""
-    return RecoveryItem(
-        id=f"q{action.id[1:]}",
-        tenant=action.tenant,
-        run=action.run,
-        action=action.id,
-        risk=action.risk,
-        why=why,
-        opened_at=services.clock.now(),
-        suggestion=action.compensation,
-    )
 
 
 async def take_over(services: Services, begun: Begun) -> Reply:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from takeback.core.action import Action
 from takeback.core.canonical import digest
-from takeback.core.images import WHOLE, Image, without
+from takeback.core.images import WHOLE, Image, leaf, without
 from takeback.core.jsontext import JSON
 from takeback.core.phrases import quoted
-from takeback.core.policy.decide import target_variables
 from takeback.core.redaction import is_redacted
-from takeback.core.undo import Standoff, Step, changed, stand
-from takeback.core.vocabulary import Does, Origin, Status, Verified
-from takeback.guard.judging import ran_after, stored_image
-from takeback.guard.reading import take_image
+from takeback.core.standoff import Manner, Standoff, stand
+from takeback.core.undo import Step, changed
+from takeback.core.vocabulary import Status, Verified
+from takeback.guard.dependencies import children_of, dependents_of, dirty_fields, with_children
+from takeback.guard.judging import stored_image
+from takeback.guard.moved import Whereabouts, whereabouts
 from takeback.guard.readings import Reading
 from takeback.guard.services import Services
+from takeback.guard.undo_sight import Unseen, looks_untouched, rule_of, sight, versions_differ
 from takeback.ports import Compensation, Impossible, Material, Remedy
 
 _LONGEST_VALUE: Final = 120
 _UNKNOWN: Final = frozenset({Status.RUNNING, Status.IN_DOUBT, Status.NEEDS_OPERATOR})
 _UNDOABLE: Final = frozenset({Status.SUCCEEDED, Status.FAILED, Status.NEEDS_OPERATOR, Status.COMPENSATING})
+_ADJUST: Final = "adjust"
 
 
 class NotUndoable(Exception):
@@ -32,19 +35,36 @@ class NotUndoable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How an action would be taken back, as things stand: for the preview, and for carrying it out."""
+    """How an action would be taken back, as things stand: for the preview, and for carrying it out.
+
+    `dependents` are later actions in force that rest on it, newest first: taking it back alone would pull the ground
+    from under them.
+    """
 
     action: Action
     steps: tuple[Step, ...]
     compensation: Compensation
-    before: Image | None
-    after: Image | None
-    current: Image | None
-    standoff: Standoff
+    material: Material
     remedy: Remedy
     corrects: bool
     readings: tuple[Reading, ...]
-    ignore: tuple[str, ...]
+    place: Whereabouts
+    dependents: tuple[Action, ...] = ()
+
+    @property
+    def standoff(self) -> Standoff:
+        """How the changed fields stand."""
+        return self.material.standoff
+
+    @property
+    def current(self) -> Image | None:
+        """What is there now."""
+        return self.material.current
+
+    @property
+    def ignore(self) -> tuple[str, ...]:
+        """The fields that change by themselves."""
+        return self.material.ignore
 
     @property
     def goes_on(self) -> bool:
@@ -52,9 +72,10 @@ class Plan:
         return self.action.status is Status.COMPENSATING
 
     @property
-    def by_difference(self) -> bool:
-        """Whether it goes back by a difference, which no later edit stands in the way of."""
-        return self.compensation.name == "adjust"
+    def nothing_to_do(self) -> bool:
+        """Whether everything is back already."""
+        standoff = self.standoff
+        return not self.goes_on and bool(standoff.already) and not (standoff.restore or standoff.conflicts)
 
     @property
     def confirm(self) -> str:
@@ -78,10 +99,6 @@ def check_undoable(services: Services, action: Action) -> None:
         raise NotUndoable(f"the policy knows no way to take {action.name} back")
     if stored.get("steps") is None:
         raise NotUndoable(f"the way back could not be prepared when {action.id} ran ({stored.get('problem')})")
-    if stored.get("unwritable"):
-        raise NotUndoable(
-            f"{', '.join(stored['unwritable'])} was redacted and cannot be written back; a person must do it"
-        )
     until = (action.forecast or {}).get("until")
     if until is not None and services.clock.now().isoformat() > until:
         raise NotUndoable(f"it could be undone until {until} only")
@@ -94,34 +111,56 @@ async def plan(services: Services, action: Action, reason: str) -> Plan:
         NotUndoable: it cannot be taken back; nothing was changed.
     """
     check_undoable(services, action)
-    stored = action.compensation
+    place = await whereabouts(services, action)
+    before, after = await images_of(services, place)
+    _, redact = rule_fields(services, action)
+    try:
+        current = await sight(services, place, readings_of(place), redact=redact, before=before, after=after)
+    except Unseen as unseen:
+        raise NotUndoable(str(unseen)) from None
+    return await plan_for(services, place, (before, after, current), reason)
+
+
+async def images_of(services: Services, place: Whereabouts) -> tuple[Image | None, Image | None]:
+    """What was read before and after an action, under the ids that its targets have now."""
+    before, after = await stored_image(services, place.action.before), await stored_image(services, place.action.after)
+    return place.image(before), place.image(after)
+
+
+def readings_of(place: Whereabouts) -> tuple[Reading, ...]:
+    """How the action's targets are read, under the ids that they have now."""
+    documents = place.renamed((place.action.compensation or {}).get("readings") or [])
+    return tuple(Reading.from_document(document) for document in documents)
+
+
+async def plan_for(
+    services: Services,
+    place: Whereabouts,
+    images: tuple[Image | None, Image | None, Image | None],
+    reason: str,
+) -> Plan:
+    """What would have to be called for the world as `images` show it: before the action, after it, and now.
+
+    Raises:
+        NotUndoable: it cannot be taken back; nothing was changed.
+    """
+    action, stored = place.action, place.action.compensation
     compensation = services.compensations.get(stored["way"])
     if compensation is None:
         raise NotUndoable(f"the compensation {stored['way']!r} is not installed")
-    readings = tuple(Reading.from_document(document) for document in stored["readings"])
-    before, after = await stored_image(services, action.before), await stored_image(services, action.after)
-    ignore, redact = rule_fields(services, action)
-    current = None
-    if readings:
-        variables = {"args": action.arguments, **target_variables(action.targets)}
-        current = services.stored_image(await take_image(services, readings, variables), redact)
-    going_on = action.status is Status.COMPENSATING
-    standoff = standoff_of(action, before, after, after if going_on else current, ignore)
-    _refuse_nothing(action, standoff, (before, after, current))
-    steps = tuple(Step.from_document(step) for step in stored["steps"])
-    material = material_of(
-        services,
-        action,
-        steps=steps,
-        images=(before, after, after if going_on else current),
-        standoff=standoff,
-        ignore=ignore,
-        reason=reason,
-    )
+    before, after, current = images
+    if action.status is Status.COMPENSATING:
+        current = after  # what was begun goes on as it was planned
+    standoff = await _standoff(services, place.known_as, (before, after, current))
+    _refuse_nothing(action, standoff, images)
+    steps = tuple(Step.from_document(step) for step in place.renamed(stored["steps"]))
+    material = _material(services, action, steps, (before, after, current), standoff, reason)
     try:
         remedy = compensation.plan(material)
     except Impossible as error:
-        raise NotUndoable(str(error)) from None
+        if not standoff.conflicts:
+            raise NotUndoable(str(error)) from None
+        remedy = Remedy(steps)  # the conflicts say more, and nothing is called while there are any
     for step in remedy.steps:
         entry = services.catalog.named(step.tool)
         if entry is not None and entry.definition.blocked:
@@ -130,43 +169,88 @@ async def plan(services: Services, action: Action, reason: str) -> Plan:
         action=action,
         steps=steps,
         compensation=compensation,
-        before=before,
-        after=after,
-        current=current,
-        standoff=standoff,
-        remedy=remedy,
+        material=replace(material, current=images[2]),
+        remedy=replace(remedy, residue=(*remedy.residue, *standoff.unwritable)),
         corrects=bool(stored["corrects"]),
-        readings=readings,
-        ignore=ignore,
+        readings=readings_of(place),
+        place=place,
     )
-    if standoff.restore and not found.by_difference and not found.corrects and not going_on:
-        later = [other for other in await services.ledger.later_writes(action) if ran_after(other, action)]
-        _refuse_dependencies(action, standoff, later)
-    return found
+    if found.corrects or found.goes_on:
+        return found
+    children, foreign = await children_of(services, place, standoff)
+    if foreign:
+        raise NotUndoable(f"something of others hangs on it ({foreign}), and would be lost with it")
+    dependents = await dependents_of(services, place, standoff)
+    return replace(found, dependents=with_children(dependents, children))
 
 
 def _refuse_nothing(action: Action, standoff: Standoff, images: tuple[Image | None, ...]) -> None:
     seen = all(image is not None and image.readable for image in images)
-    nothing = not (standoff.restore or standoff.already or standoff.conflicts)
-    if seen and nothing and action.verified is Verified.YES:
+    if seen and standoff.empty and action.verified is Verified.YES:
         raise NotUndoable(f"{action.id} changed nothing: the target was that way already")
+    if standoff.unwritable and not (standoff.restore or standoff.already or standoff.conflicts):
+        raise NotUndoable(
+            f"{', '.join(standoff.unwritable)} was redacted and is kept as a digest only, so it cannot be written "
+            "back; a person must do it"
+        )
 
 
-def _refuse_dependencies(action: Action, standoff: Standoff, later: Sequence[Action]) -> None:
-    """A later action in force that wrote one of these fields rests on it, even if the values happen to agree."""
-    mine = {_leaf(difference.field) for difference in standoff.restore}
-    for other in reversed(later):
-        theirs = {_leaf(field) for field in (*other.fields, *other.changed)}
-        wrote = WHOLE in theirs | mine or not mine.isdisjoint(theirs)
-        if theirs and wrote and other.origin not in {Origin.UNDO, Origin.REDO} and other.does is not Does.SEND:
-            raise NotUndoable(
-                f"{other.id} ({other.name}) wrote to the same after {action.id} and is in force; "
-                f"take {other.id} back first, or ask the user"
-            )
+async def _standoff(
+    services: Services, action: Action, images: tuple[Image | None, Image | None, Image | None]
+) -> Standoff:
+    """How the changed fields stand; empty where no images tell. Raises NotUndoable when the target cannot be read."""
+    before, after, current = images
+    if before is None or after is None or current is None or not before.readable or not after.readable:
+        return Standoff()
+    if not current.readable:
+        problem = "; ".join(part.problem or "unreadable" for part in current.parts)
+        raise NotUndoable(f"the target cannot be read now ({problem}), so nothing can be put back safely")
+    ignore, _ = rule_fields(services, action)
+    differing = changed(before, after, declared=action.fields, ignore=ignore)
+    manner = Manner(
+        ignore=ignore,
+        moved=_counters(action.compensation, differing),
+        lists=_lists(services, action),
+        dirty=await dirty_fields(services, action, differing),
+        unsure=_unsure(action),
+        touched=await _touched(services, action, after, current, ignore),
+    )
+    return stand(before, after, current, differing, manner)
 
 
-def _leaf(field: str) -> str:
-    return field.rpartition(".")[2]
+def _counters(stored: Mapping[str, Any], differing: tuple[Any, ...]) -> Mapping[str, JSON]:
+    """By how much the call moved each counter: as its arguments named it, else as the images show."""
+    if stored["way"] != _ADJUST:
+        return {}
+    named = stored.get("options") or {}
+    if named:
+        return dict(named)
+    numbers = ((leaf(d.field), d.before, d.after) for d in differing)
+    return {n: a - b for n, b, a in numbers if all(type(value) in {int, float} for value in (a, b))}
+
+
+def _unsure(action: Action) -> frozenset[str]:
+    """The fields that did not read back as expected; `*` where the rule's own expression said so of the whole."""
+    mismatch = action.mismatch or {}
+    if action.verified is not Verified.MISMATCH or mismatch.get("ours"):
+        return frozenset()
+    expected = mismatch.get("expected")
+    return frozenset(expected) if isinstance(expected, Mapping) else frozenset({WHOLE})
+
+
+def _lists(services: Services, action: Action) -> Mapping[str, Any]:
+    rule = rule_of(services, action)
+    return rule.lists if rule is not None else {}
+
+
+async def _touched(services: Services, action: Action, after: Image, current: Image, ignore: tuple[str, ...]) -> bool:
+    """Whether a version shows that somebody else wrote to the target since, though no field tells what.
+
+    That may be an edit to the very value that the action left: it is theirs, and not to be overwritten.
+    """
+    if not versions_differ(after, current) or not looks_untouched(after, current, ignore):
+        return False
+    return not await services.ledger.later_writes(action, standing=False)
 
 
 def rule_fields(services: Services, action: Action) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -174,32 +258,16 @@ def rule_fields(services: Services, action: Action) -> tuple[tuple[str, ...], tu
     stored = action.compensation or {}
     if "redact" in stored:
         return tuple(stored["ignore"]), tuple(stored["redact"])
-    for numbered in services.policy.rules_for(action.name):
-        if numbered.id == action.rule:
-            return numbered.rule.ignore, numbered.rule.redact
-    return (), ()
+    rule = rule_of(services, action)
+    return (rule.ignore, rule.redact) if rule is not None else ((), ())
 
 
-def standoff_of(
-    action: Action, before: Image | None, after: Image | None, current: Image | None, ignore: tuple[str, ...]
-) -> Standoff:
-    """How the changed fields stand; empty where no images tell. Raises NotUndoable when the target cannot be read."""
-    if before is None or after is None or current is None or not before.readable or not after.readable:
-        return Standoff()
-    if not current.readable:
-        problem = "; ".join(part.problem or "unreadable" for part in current.parts)
-        raise NotUndoable(f"the target cannot be read now ({problem}), so nothing can be put back safely")
-    return stand(before, after, current, changed(before, after, declared=action.fields, ignore=ignore), ignore)
-
-
-def material_of(
+def _material(
     services: Services,
     action: Action,
-    *,
     steps: tuple[Step, ...],
     images: tuple[Image | None, Image | None, Image | None],
     standoff: Standoff,
-    ignore: tuple[str, ...],
     reason: str,
 ) -> Material:
     """What the compensation may look at."""
@@ -212,7 +280,7 @@ def material_of(
         after=after,
         current=current,
         standoff=standoff,
-        ignore=ignore,
+        ignore=rule_fields(services, action)[0],
         reason=reason,
         keeps={tool: entry.required for tool, entry in entries.items() if entry is not None},
         options=action.compensation.get("options") or {},
@@ -223,6 +291,7 @@ def conflict_text(standoff: Standoff) -> str:
     """Both versions of each field in conflict, before the person who decides."""
     return "; ".join(
         f"{c.field} was {_value(c.before)}, was set to {_value(c.after)} and is {_value(c.current)} now"
+        + (f" ({c.why})" if c.why else "")
         for c in standoff.conflicts
     )
 

@@ -9,24 +9,29 @@ from typing import Any, Final
 from takeback.core.action import Action, Event
 from takeback.core.canonical import digest
 from takeback.core.expressions import Expression, ExpressionError
-from takeback.core.images import Difference, Image, differences
+from takeback.core.images import Image, differences
 from takeback.core.jsontext import JSON
 from takeback.core.operation import fingerprint
-from takeback.core.policy.decide import Decision, Undecidable, decide, target_variables
+from takeback.core.policy.decide import Decision, Undecidable, canonical_id, decide, target_variables
+from takeback.core.policy.places import named_by_result
 from takeback.core.redaction import is_redacted
+from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.undo import Outcome, Step, judge_outcome
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Effect, Origin, Status, UndoOutcome, Verified
 from takeback.guard.code_tools import CODE
 from takeback.guard.execution import conditions_of
+from takeback.guard.moved import MOVED, renamed
 from takeback.guard.purposes import check_boundary, image_variables
-from takeback.guard.recording import next_fact
+from takeback.guard.readings import Reading
+from takeback.guard.recording import next_fact, recovery_item
+from takeback.guard.redoing import way_to_redo
 from takeback.guard.replies import Reply
 from takeback.guard.services import Refusal, Services, Work
-from takeback.guard.undo_plan import NotUndoable, Plan, conflict_text, material_of, rule_fields, standoff_of
+from takeback.guard.undo_plan import NotUndoable, Plan, conflict_text, images_of, plan_for, rule_fields
 from takeback.guard.writing import write
-from takeback.ports import Caller, Impossible
+from takeback.ports import Caller
 
 _AS_IT_WAS: Final = frozenset({Status.SUCCEEDED, Status.COMPENSATING})
 """Originals that an undo without effect leaves standing; one that had failed or waited for a person needs one again."""
@@ -37,7 +42,8 @@ class Undoing:
     """The purpose of a compensation. Each turning point of its execution moves the original action along with it.
 
     `last` says whether this is the last step of the chain: only then is the original compensated. `unconditioned` says
-    whether an earlier step changed the target without a condition; what changes nothing of it needs none.
+    whether an earlier step changed the target without a condition; what changes nothing of it needs none. `redone` is
+    the action that stands again once this one, its undo, is taken back.
     """
 
     services: Services
@@ -47,49 +53,62 @@ class Undoing:
     first: bool
     last: bool
     unconditioned: bool = False
+    redone: Action | None = None
     outcome: Outcome | None = None
+    moved: Mapping[str, str] = field(default_factory=dict)
     original: Action = field(init=False)
 
     def __post_init__(self) -> None:
         self.original = self.plan.action
 
-    def ready(self, work: Work, before: Image | None) -> dict[str, JSON]:
+    async def ready(self, work: Work, before: Image | None) -> dict[str, JSON]:
         """The step's arguments, judged on what is there at the last moment. Raises Refusal on a conflict."""
         if not self.first:
-            return _filled(self.step, before, self.reason)
+            return filled(self.step, before, self.reason, self.plan.material.goal)
         current = self.services.stored_image(before, work.redact) if before is not None else None
         rule = work.decision.rule
         if rule is not None and rule.require is not None and current is not None and current.variable() is not None:
             check_boundary(rule.require, work.variables, current)
-        if not self.plan.goes_on:
-            return _filled(self._planned(current, work), before, self.reason)
-        return _filled(self.step, before, self.reason)
+        if self.plan.goes_on:
+            return filled(self.step, before, self.reason, self.plan.material.goal)
+        return filled(await self._planned(current), before, self.reason, self.plan.material.goal)
 
-    def _planned(self, current: Image | None, work: Work) -> Step:
+    async def _planned(self, current: Image | None) -> Step:
         """The first step as the compensation would plan it for the world as it is now."""
+        expected = frozenset(one.id for one in self.plan.dependents)
+        images = (*await images_of(self.services, self.plan.place), current)
         try:
-            standoff = standoff_of(self.original, self.plan.before, self.plan.after, current, work.ignore)
-            material = material_of(
-                self.services,
-                self.original,
-                steps=self.plan.steps,
-                images=(self.plan.before, self.plan.after, current),
-                standoff=standoff,
-                ignore=work.ignore,
-                reason=self.reason,
-            )
-            remedy = self.plan.compensation.plan(material)
-        except (Impossible, NotUndoable) as error:
+            self.plan = await plan_for(self.services, self.plan.place, images, self.reason)
+        except NotUndoable as error:
             raise Refusal(f"Not undone: {error}. Nothing was changed.") from None
-        if standoff.already and not standoff.restore and not standoff.conflicts and not self.plan.by_difference:
+        if self.plan.nothing_to_do:
             raise Refusal("Not undone: everything already is as it was before. Nothing was changed.")
-        if standoff.conflicts and not self.plan.by_difference:
+        if self.plan.standoff.conflicts:
             raise Refusal(
-                f"Not undone: changed by others since ({conflict_text(standoff)}). "
+                f"Not undone: changed by others since ({conflict_text(self.plan.standoff)}). "
                 "Nothing was changed; a person must decide."
             )
-        self.plan = replace(self.plan, current=current, standoff=standoff, remedy=remedy)
-        return remedy.steps[0]
+        if new := [one.id for one in self.plan.dependents if one.id not in expected]:
+            raise Refusal(f"Not undone: {', '.join(new)} rests on it meanwhile. Nothing was changed.")
+        return self.plan.remedy.steps[0]
+
+    def located(self, work: Work, result: JSON) -> Work:
+        """What was made anew may have another id: it is read under that one, and known by it from then on."""
+        rule, targets = work.decision.rule, work.decision.targets
+        if self.plan.compensation.name != "recreate" or rule is None or not named_by_result(rule) or len(targets) != 1:
+            return work
+        spec = next(one for one in rule.target if "result" in one.id.names)
+        try:
+            new = canonical_id(spec, spec.id.value({**work.variables, "result": result}))
+        except ExpressionError:
+            return work
+        if not new or new == targets[0].id:
+            return work
+        self.moved = {"from": targets[0].id, "to": new}
+        names = {targets[0].id: new}
+        found = tuple(Reading.from_document(renamed(reading.document(), names)) for reading in work.readings)
+        decision = replace(work.decision, targets=(replace(targets[0], id=new, label=None),))
+        return replace(work, decision=decision, readings=found)
 
     def check(
         self, work: Work, sent: Mapping[str, JSON], before: Image | None, after: Image | None, result: JSON
@@ -105,9 +124,10 @@ class Undoing:
         judged = judge_outcome(
             expected, stored_before, stored_after, ignore=work.ignore, residue=self.plan.remedy.residue
         )
+        evidence = {MOVED: dict(self.moved)} if self.moved else {}
         touches = self.first or bool(differences(stored_before, stored_after, ignore=work.ignore))
         bare = touches and not conditions_of(self.services, work, before)
-        self.outcome = replace(judged, unconditioned=self.unconditioned or bare)
+        self.outcome = replace(judged, unconditioned=self.unconditioned or bare, evidence=evidence)
         if self.outcome.outcome is UndoOutcome.FAILED and not self.last:
             return Verification(Verified.IMPOSSIBLE, "nothing_named")  # the whole chain is judged at its end
         if self.outcome.outcome is UndoOutcome.FAILED:
@@ -120,10 +140,16 @@ class Undoing:
         if moved is None:
             return ()
         self.original = moved[1]
-        return (moved,)
+        if happening is not Happening.SUCCEED or self.redone is None:
+            return (moved,)
+        actor = f"redo {action.id} for {action.principal}"
+        again = next_fact(
+            self.services, self.redone, Happening.REDO, actor=actor, detail=self.reason, in_force=True, outcome=None
+        )
+        return (moved, again)
 
     def _moved(self, happening: Happening, action: Action) -> tuple[Event, Action] | None:
-        actor = f"undo {action.id} for {action.principal}"
+        actor = f"{action.origin.value} {action.id} for {action.principal}"
         match happening:
             case Happening.CLAIM if self.first and not self.plan.goes_on:
                 # From what was loaded: a claim that was refused is made again, and moved nothing.
@@ -148,20 +174,30 @@ class Undoing:
             case _:
                 return None
 
+    def queued(self) -> tuple[RecoveryItem, ...]:
+        """An undo that failed leaves its original to a person."""
+        if self.original.status is not Status.NEEDS_OPERATOR:
+            return ()
+        why = self.outcome.text if self.outcome is not None else "the call that should take it back failed"
+        return (recovery_item(self.services, self.original, f"the undo failed: {why}"),)
+
     def conclusions(
         self, work: Work, before: Image | None, after: Image | None, verification: Verification, result: JSON
     ) -> dict[str, Any]:
-        """The outcome, in the words of the forecast."""
-        return {"outcome": self.outcome.document() if self.outcome is not None else None}
+        """The outcome, in the words of the forecast; and how an undo could itself be taken back."""
+        outcome = {"outcome": self.outcome.document() if self.outcome is not None else None}
+        if work.origin is Origin.REDO or self.plan.corrects:
+            return outcome
+        return outcome | way_to_redo(self.services, work, self.plan.action, before, after, result)
 
 
-def _filled(step: Step, current: Image | None, reason: str) -> dict[str, JSON]:
-    """The arguments with those that need `current` or `reason`.
+def filled(step: Step, current: Image | None, reason: str, goal: JSON) -> dict[str, JSON]:
+    """The arguments with those that need `current`, `restored` or `reason`.
 
     Raises:
         Refusal: one has no value, or is not kept: a redacted value can be compared and never written.
     """
-    variables = {"reason": reason, **image_variables(current=current)}
+    variables = {"reason": reason, "restored": goal, **image_variables(current=current)}
     try:
         late = {name: Expression(source).value(variables) for name, source in step.late.items()}
     except ExpressionError as error:
@@ -172,45 +208,49 @@ def _filled(step: Step, current: Image | None, reason: str) -> dict[str, JSON]:
     return arguments
 
 
-async def carry_out(services: Services, caller: Caller, plan_: Plan, reason: str) -> tuple[Reply, Undoing]:
+async def carry_out(
+    services: Services, caller: Caller, plan_: Plan, reason: str, redone: Action | None = None
+) -> tuple[Reply, Undoing]:
     """Run the compensation, step by step; stops at the first that does not succeed, never because the caller has gone.
 
     Raises:
         NotUndoable: a step's tool is gone, or the policy of today does not allow it.
     """
-    return await services.tasks.shielded(_steps(services, caller, plan_, reason))
+    return await services.tasks.shielded(_steps(services, caller, plan_, reason, redone))
 
 
-async def _steps(services: Services, caller: Caller, plan_: Plan, reason: str) -> tuple[Reply, Undoing]:
+async def _steps(
+    services: Services, caller: Caller, plan_: Plan, reason: str, redone: Action | None
+) -> tuple[Reply, Undoing]:
     reply: Reply | None = None
     undoing: Undoing | None = None
-    steps, unconditioned = plan_.remedy.steps, plan_.goes_on
-    for index, step in enumerate(steps):
-        undoing = Undoing(services, plan_, step, reason, index == 0, index == len(steps) - 1, unconditioned)
-        work = _work(services, caller, undoing, index)
-        reply = await write(services, work)
+    index, unconditioned = 0, plan_.goes_on
+    while index < len(plan_.remedy.steps):
+        step, last = plan_.remedy.steps[index], index == len(plan_.remedy.steps) - 1
+        undoing = Undoing(services, plan_, step, reason, index == 0, last, unconditioned, redone)
+        reply = await write(services, _work(services, caller, undoing, index))
         if reply.action is None or reply.action.status is not Status.SUCCEEDED:
             break
         unconditioned = undoing.outcome is None or undoing.outcome.unconditioned
         plan_ = replace(undoing.plan, action=await services.ledger.action(caller.tenant, plan_.action.id))
+        index += 1
     if reply is None or undoing is None:
         raise NotUndoable("the compensation has no step to take")
     return reply, undoing
 
 
 def _work(services: Services, caller: Caller, undoing: Undoing, index: int) -> Work:
-    action, step = undoing.original, undoing.step
+    action, step, plan_ = undoing.original, undoing.step, undoing.plan
     entry = services.catalog.named(step.tool)
     if entry is None:
         raise NotUndoable(f"the tool {step.tool} that would take it back is not there any more")
     try:
-        arguments = _filled(step, undoing.plan.current, undoing.reason)
+        arguments = filled(step, plan_.current, undoing.reason, plan_.material.goal)
     except Refusal as refusal:
         raise NotUndoable(str(refusal).removeprefix("Not undone: ").removesuffix(". Nothing was changed.")) from None
     ignore, redact = rule_fields(services, action)
-    decision = replace(
-        _today(services, caller, action, step, arguments), targets=action.targets, late_targets=(), effect=Effect.SET
-    )
+    today = _today(services, caller, action, step, arguments)
+    decision = replace(today, targets=plan_.place.targets, late_targets=(), effect=Effect.SET)
     if decision.verdict == "forward":
         raise NotUndoable(f"{step.tool} is a read by the policy and cannot take anything back")
     if caller.person and decision.verdict == "ask":
@@ -223,12 +263,12 @@ def _work(services: Services, caller: Caller, undoing: Undoing, index: int) -> W
         decision=decision,
         operation=operation,
         fingerprint=fingerprint(tool=step.tool, arguments=arguments, principal=caller.principal),
-        readings=undoing.plan.readings,
-        variables=_variables(caller, action, arguments, undoing.reason),
+        readings=plan_.readings,
+        variables=_variables(caller, decision, arguments, undoing.reason),
         purpose=undoing,
         redact=redact,
         ignore=ignore,
-        origin=Origin.UNDO,
+        origin=Origin.REDO if action.origin is Origin.UNDO else Origin.UNDO,
         original=action.id,
         reason=undoing.reason,
     )
@@ -244,16 +284,11 @@ def _today(services: Services, caller: Caller, action: Action, step: Step, argum
         raise NotUndoable(str(error)) from None
 
 
-def _variables(caller: Caller, action: Action, arguments: dict[str, JSON], reason: str) -> dict[str, JSON]:
+def _variables(caller: Caller, decision: Decision, arguments: dict[str, JSON], reason: str) -> dict[str, JSON]:
     who: dict[str, JSON] = {"tenant": caller.tenant, "user": caller.principal, "run": caller.run, "reason": reason}
-    return {"args": arguments, **who, **target_variables(action.targets)}
+    return {"args": arguments, **who, **target_variables(decision.targets)}
 
 
 def _round(action: Action) -> str:
     """Tells an undo after a redo from the undo before it: the compensation that stood last."""
     return action.compensated_by or ""
-
-
-def differences_text(differing: tuple[Difference, ...]) -> str:
-    """For previews."""
-    return ", ".join(f"{d.field} {d.after!r} -> {d.before!r}" for d in differing)

@@ -7,23 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 from takeback.core.action import Action
-from takeback.core.images import Difference
-from takeback.core.phrases import LONGEST_REASON, one_line, quoted
+from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.redaction import is_redacted
 from takeback.core.run import Approval, RecoveryItem, Run
-from takeback.core.states import VOID
 from takeback.core.trail import Sentence, as_text
-from takeback.core.undo import Forecast
-from takeback.core.vocabulary import Origin, RetryLayer, Risk, Status, UndoOutcome
-from takeback.core.wording import changes, refused, targets_of
-from takeback.guard import approving, history, undo_plan, undoing
+from takeback.core.vocabulary import Origin, RetryLayer, Status
+from takeback.core.wording import refused
+from takeback.guard import approving, history
 from takeback.guard.calling import CallRequest, call
 from takeback.guard.offers import Offers
 from takeback.guard.replies import Reply, own_word
+from takeback.guard.selecting import own
 from takeback.guard.services import Services
-from takeback.ports import Caller, HistoryQuery, NotFound, Page, UndoAnswer
+from takeback.guard.taking_back import take_back
+from takeback.ports import Caller, HistoryQuery, Page, UndoAnswer
 
-_LATER = ("run", "checkpoint", "last ")
 _SETTLED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.COMPENSATED, Status.DENIED, Status.CANCELLED})
 
 
@@ -54,7 +52,7 @@ class UseCases:
     ) -> str:
         """Twenty lines at a time, newest first; the correction trail for one action. Raises NotFound."""
         if action is not None:
-            found = await self._own(caller, action)
+            found = await own(self.services, caller, action)
             return as_text(await history.explain(self.services, caller.tenant, found.id))
         query = HistoryQuery(
             tenant=caller.tenant, run=caller.run, text=text, needs_attention=needs_attention, cursor=cursor
@@ -69,81 +67,15 @@ class UseCases:
         return "\n".join(lines) or "Nothing yet: this run has made no change."
 
     async def undo(self, caller: Caller, *, what: str | None, reason: str, confirm: str | None) -> UndoAnswer:
-        """Take back one action. A single exact step of low risk runs at once; anything else is previewed first."""
-        if not reason.strip():
-            return UndoAnswer("Not undone: a reason is required. Nothing was changed.", ok=False)
-        if what is not None and what.strip().lower().startswith(_LATER):
-            return UndoAnswer("Not undone: this version undoes one action at a time; name its id.", ok=False)
-        try:
-            action = await self._selected(caller, what)
-        except NotFound as error:
-            return UndoAnswer(f"Not undone: {error}. Nothing was changed.", ok=False)
-        if action.status is Status.COMPENSATED:
-            text = f"{action.id} was already undone as {action.compensated_by}; nothing more is needed."
-            return UndoAnswer(text, ok=True, action=action.id, outcome=(action.outcome or {}).get("outcome"))
-        return await self._undo(caller, action, one_line(reason, LONGEST_REASON), confirm)
-
-    async def _selected(self, caller: Caller, what: str | None) -> Action:
-        if what is None or not what.strip():
-            return await history.last_write(self.services, caller.tenant, caller.run)
-        return await self._own(caller, what)
-
-    async def _own(self, caller: Caller, action_id: str) -> Action:
-        """An action in the caller's scope: the own run; a person's is the whole tenant. Raises NotFound."""
-        action = await history.find(self.services, caller.tenant, action_id)
-        if not caller.person and action.run != caller.run:
-            raise NotFound(f"{action.id} belongs to another run; only a person can act on it")
-        return action
-
-    async def _undo(self, caller: Caller, action: Action, reason: str, confirm: str | None) -> UndoAnswer:
+        """Take back an action, the last few, everything since a point, or a run. What is not simple is previewed."""
         services = (await self._for(caller)).services
-        try:
-            plan = await undo_plan.plan(services, action, reason)
-            if plan.standoff.conflicts and not plan.by_difference:
-                return _conflict(plan)
-            if _nothing_to_do(plan):
-                return UndoAnswer(f"{action.id}: everything already is as before it; nothing was changed.", ok=True)
-            if not _at_once(plan) and confirm != plan.confirm:
-                return _preview(plan, stale=confirm is not None)
-            reply, done = await undoing.carry_out(services, caller, plan, reason)
-        except undo_plan.NotUndoable as error:
-            text = f"Not undone: {error}. Nothing was changed."
-            return UndoAnswer(text, ok=False, action=action.id, outcome=UndoOutcome.REFUSED.value)
-        return await self._undone(action, reply, done)
-
-    async def _undone(self, action: Action, reply: Reply, done: undoing.Undoing) -> UndoAnswer:
-        undo = reply.action
-        if undo is not None and undo.status is Status.SUCCEEDED and done.outcome is None:
-            return self._joined(action, undo)
-        outcome = done.outcome
-        if undo is None or undo.status is not Status.SUCCEEDED or outcome is None:
-            text = _failed(reply)
-            if not done.first:
-                text = f"Undone in part only: an earlier step of {action.id} was carried out, this one was not. {text}"
-            return UndoAnswer(text, ok=False, action=action.id, outcome=_unfinished(undo))
-        target = targets_of(action.targets)
-        if done.plan.corrects:
-            text = f"[takeback {undo.id}] Corrected, not undone: {target}; {outcome.text}."
-        elif outcome.outcome is UndoOutcome.EXACT:
-            text = f"[takeback {undo.id}] Undone, exactly: {target}: {outcome.text}, read back."
-        else:
-            text = f"[takeback {undo.id}] Compensated: {target}: {outcome.text}."
-        if outcome.unconditioned and not done.plan.corrects:
-            text += " (The write was unconditioned: an edit by others in the same instant would not have been seen.)"
-        return UndoAnswer(text, ok=True, action=action.id, outcome=outcome.outcome.value)
-
-    @staticmethod
-    def _joined(action: Action, undo: Action) -> UndoAnswer:
-        """An equal undo was carried out beside this one."""
-        outcome = undo.outcome or {}
-        text = f"{action.id} was already undone as {undo.id}: {outcome.get('text', 'it could not be read back')}."
-        return UndoAnswer(text, ok=True, action=action.id, outcome=outcome.get("outcome"))
+        return await take_back(services, caller, what=what, reason=reason, confirm=confirm)
 
     async def repeat(self, caller: Caller, *, action: str, reason: str) -> Mapping[str, Any]:
         """Create the successor of an action: do the same again on purpose. Returns a tool result. Raises NotFound."""
         if not reason.strip():
             return _word("a reason is required", "Say why it is meant again.")
-        original = await self._own(caller, action)
+        original = await own(self.services, caller, action)
         if original.status not in _SETTLED:
             return _word(
                 f"{original.id} is {original.status.value}",
@@ -201,65 +133,6 @@ class UseCases:
     async def runs(self, tenant: str) -> Sequence[Run]:
         """Runs, the most recently active first."""
         return await self.services.ledger.runs(tenant)
-
-
-def _unfinished(undo: Action | None) -> str | None:
-    """What an undo that did not succeed came to. One that waits for a person has come to nothing yet."""
-    if undo is not None and undo.status in {Status.AWAITING_APPROVAL, Status.APPROVED}:
-        return None
-    refused_ = undo is None or undo.status in VOID
-    return UndoOutcome.REFUSED.value if refused_ else UndoOutcome.FAILED.value
-
-
-def _failed(reply: Reply) -> str:
-    """Why a step of an undo did not succeed: our own word, and what the tool said, marked as its own."""
-    texts = [block["text"] for block in (reply.result or {}).get("content") or () if isinstance(block.get("text"), str)]
-    if not texts:
-        return f"The tool refused: {quoted(str(reply.answered), LONGEST_REASON)}."
-    *theirs, ours = texts
-    return f"{ours} It said: {quoted(' '.join(theirs), LONGEST_REASON)}." if theirs else ours
-
-
-def _at_once(plan: undo_plan.Plan) -> bool:
-    """A single, exact step of low risk needs no preview."""
-    forecast = (plan.action.forecast or {}).get("outcome")
-    exact = forecast == UndoOutcome.EXACT.value and bool(plan.remedy.expected) and not plan.corrects
-    return exact and len(plan.remedy.steps) == 1 and plan.action.risk is Risk.LOW
-
-
-def _nothing_to_do(plan: undo_plan.Plan) -> bool:
-    standoff = plan.standoff
-    if plan.by_difference or plan.goes_on:
-        return False
-    return bool(standoff.already) and not standoff.restore and not standoff.conflicts
-
-
-def _conflict(plan: undo_plan.Plan) -> UndoAnswer:
-    text = (
-        f"Not undone: {targets_of(plan.action.targets)} was changed by others since: "
-        f"{undo_plan.conflict_text(plan.standoff)}. Nothing was changed; a person must decide."
-    )
-    return UndoAnswer(text, ok=False, action=plan.action.id, outcome=UndoOutcome.REFUSED.value)
-
-
-def _preview(plan: undo_plan.Plan, *, stale: bool) -> UndoAnswer:
-    steps = "; ".join(f"{step.tool}({', '.join([*step.arguments, *step.late])})" for step in plan.remedy.steps)
-    forecast = plan.action.forecast or Forecast(UndoOutcome.REFUSED, "impossible").document()
-    kind = "correct" if plan.corrects else "undo"
-    lead = "The state has changed since the preview. " if stale else ""
-    text = (
-        f"{lead}Preview, nothing was changed yet: to {kind} {plan.action.id} on {targets_of(plan.action.targets)} "
-        f"I would call {steps}; expected: {forecast['text']}"
-        f"{' (' + changes_back(plan) + ')' if plan.standoff.restore else ''}. "
-        f'To go on, call takeback_undo again with what="{plan.action.id}", the same reason '
-        f'and confirm="{plan.confirm}".'
-    )
-    return UndoAnswer(text, ok=True, action=plan.action.id, confirm=plan.confirm)
-
-
-def changes_back(plan: undo_plan.Plan) -> str:
-    """What would go back, field by field."""
-    return changes([Difference(d.field, d.after, d.before) for d in plan.standoff.restore])
 
 
 def _word(why: str, next_step: str, *, ok: bool = False) -> dict[str, Any]:

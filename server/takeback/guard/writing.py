@@ -137,7 +137,7 @@ async def _go(services: Services, work: Work, standing: Standing, go: Go) -> Rep
     before = await before_image(services, work)
     known = go.attempt_of
     try:
-        work = replace(work, arguments=work.purpose.ready(work, before))
+        work = replace(work, arguments=await work.purpose.ready(work, before))
     except Refusal as refusal:
         return await _turned_away(services, work, standing, refusal, known is None)
     if _must_ask(work):

@@ -27,6 +27,7 @@ from takeback.ledger.rows import (
     item_row,
     run_row,
     target_rows,
+    unwinding_row,
 )
 from takeback.ledger.schema import (
     action_targets,
@@ -38,6 +39,7 @@ from takeback.ledger.schema import (
     images,
     recovery_items,
     runs,
+    unwindings,
 )
 from takeback.ports import Change, KeyTaken, LedgerFailure, Stale
 
@@ -184,7 +186,7 @@ class _Ground:
 
 def _check_tenants(change: Change) -> None:
     named = {action.tenant for _, action in change.actions}
-    for rows in (change.approvals, change.runs, change.queue, change.checkpoints):
+    for rows in (change.approvals, change.runs, change.queue, change.checkpoints, change.unwindings):
         named |= {row.tenant for row in rows}
     if "" in named or (change.counters and not change.tenant):
         raise LedgerFailure("a change names no tenant")
@@ -203,6 +205,8 @@ def _write(connection: Connection, changes: Sequence[Change]) -> None:
     replace_rows(
         connection, checkpoints, _latest([checkpoint_row(one) for change in changes for one in change.checkpoints])
     )
+    asked = [unwinding_row(one) for change in changes for one in change.unwindings]
+    replace_rows(connection, unwindings, _latest(asked))
     _add_to_counters(connection, changes)
     leases.free(connection, [lease for change in changes for lease in change.release])
 

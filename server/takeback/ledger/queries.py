@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, exists, false, or_, select, true
@@ -12,7 +12,7 @@ from sqlalchemy import text as literal
 
 from takeback.core.action import Action
 from takeback.core.run import ApprovalStatus
-from takeback.core.vocabulary import Origin, Status, Verified
+from takeback.core.vocabulary import Does, Origin, Status, Verified
 from takeback.ledger.rows import folded
 from takeback.ledger.schema import (
     NOT_VOID,
@@ -24,6 +24,7 @@ from takeback.ledger.schema import (
     images,
     recovery_items,
     runs,
+    unwindings,
 )
 from takeback.ports import HistoryQuery, LedgerFailure
 
@@ -134,25 +135,57 @@ def events_of(tenant: str, action_id: str) -> Select[Any]:
     return select(events).where(events.c.action == action_id, owned).order_by(events.c.seq)
 
 
-def later_writes(action: Action) -> Select[Any]:
-    """Actions in force that were begun or sent after this one, on one of its targets, oldest first."""
+def later_writes(action: Action, *, standing: bool) -> Select[Any]:
+    """Actions that were begun or sent after this one on one of its targets, oldest first; `standing`: in force only."""
     sent = actions.c.sent_at > action.sent_at if action.sent_at is not None else false()
-    own = select(actions.c.ord).where(actions.c.tenant == action.tenant, actions.c.id == action.id).scalar_subquery()
-    names = sorted({target.lease_name for target in action.targets})
-    touching = select(action_targets.c.action).where(
-        action_targets.c.tenant == action.tenant, action_targets.c.lease_name.in_(names)
-    )
+    where = [actions.c.tenant == action.tenant, or_(actions.c.ord > _ordinal_of(action), sent)]
+    where += [actions.c.id != action.id, actions.c.id.in_(_touching(action))]
+    if standing:
+        where.append(actions.c.in_force.is_(true()))
+    return select(actions).where(*where).order_by(actions.c.ord)
+
+
+def earlier_writes(action: Action) -> Select[Any]:
+    """Actions that were begun before this one on one of its targets and ran, newest first, within a bound."""
+    ran = actions.c.sent_at.is_not(None)
+    wanted = (actions.c.tenant == action.tenant, actions.c.ord < _ordinal_of(action), ran)
     return (
         select(actions)
-        .where(
-            actions.c.tenant == action.tenant,
-            or_(actions.c.ord > own, sent),
-            actions.c.id != action.id,
-            actions.c.in_force.is_(true()),
-            actions.c.id.in_(touching),
-        )
+        .where(*wanted, actions.c.id.in_(_touching(action)))
+        .order_by(actions.c.ord.desc())
+        .limit(LARGEST_PAGE)
+    )
+
+
+def _ordinal_of(action: Action) -> Any:
+    return select(actions.c.ord).where(actions.c.tenant == action.tenant, actions.c.id == action.id).scalar_subquery()
+
+
+def _touching(action: Action) -> Any:
+    names = sorted({target.lease_name for target in action.targets})
+    return select(action_targets.c.action).where(
+        action_targets.c.tenant == action.tenant, action_targets.c.lease_name.in_(names)
+    )
+
+
+def creations(tenant: str, type_: str, ids: Sequence[str]) -> Select[Any]:
+    """The actions in force that created these targets, oldest first, with the target that each created."""
+    wanted = (action_targets.c.tenant == tenant, action_targets.c.type == type_, action_targets.c.id.in_(ids))
+    made = (actions.c.tenant == tenant, actions.c.in_force.is_(true()), actions.c.does == Does.CREATE.value)
+    return (
+        select(action_targets.c.id.label("created"), actions)
+        .join(actions, actions.c.id == action_targets.c.action)
+        .where(*wanted, *made)
         .order_by(actions.c.ord)
     )
+
+
+def unwindings_of(tenant: str, run_id: str, *, what: str | None, limit: int) -> Select[Any]:
+    """The undos of several actions that were asked for in a run, newest first; those asked for in these words only."""
+    wanted = [unwindings.c.tenant == tenant, unwindings.c.run == run_id]
+    if what is not None:
+        wanted.append(unwindings.c.what == what)
+    return select(unwindings).where(*wanted).order_by(unwindings.c.opened_at.desc(), unwindings.c.id).limit(limit)
 
 
 def successor(tenant: str, action_id: str) -> Select[Any]:

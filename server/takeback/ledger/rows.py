@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, Final
 
 from takeback.core.action import Action, Event, Target
-from takeback.core.run import Approval, ApprovalStatus, Checkpoint, RecoveryItem, Run
+from takeback.core.run import Approval, ApprovalStatus, Checkpoint, RecoveryItem, Run, Unwinding
 from takeback.core.states import OCCUPYING, Happening
 from takeback.core.vocabulary import ActionClass, Does, Effect, Origin, Risk, RunStatus, Status, Verified
 from takeback.ledger.columns import from_micros, to_micros
@@ -190,6 +190,16 @@ def checkpoint_row(checkpoint: Checkpoint) -> Row:
 def checkpoint_from(row: Mapping[Any, Any]) -> Checkpoint:
     """The checkpoint of a row."""
     return Checkpoint(**row)
+
+
+def unwinding_row(unwinding: Unwinding) -> Row:
+    """The row of an unwinding."""
+    return asdict(unwinding) | {"actions": list(unwinding.actions)}
+
+
+def unwinding_from(row: Mapping[Any, Any]) -> Unwinding:
+    """The unwinding of a row."""
+    return Unwinding(**_with(row, actions=tuple(row["actions"])))
 
 
 def access_row(entry: AccessEntry) -> Row:

@@ -35,7 +35,7 @@ from takeback.core.states import OCCUPYING, VOID
 from takeback.core.vocabulary import Risk, RunStatus, Status
 from takeback.ledger.columns import Document, FreeText, Instant
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -260,6 +260,22 @@ checkpoints: Final = Table(
     Column("body", Document),
     _tenant_check(),
     Index("ix_checkpoints_tenant_run", "tenant", "run", "at"),
+)
+
+unwindings: Final = Table(
+    "unwindings",
+    metadata,
+    Column("tenant", FreeText, primary_key=True),
+    Column("id", FreeText, primary_key=True),
+    Column("run", FreeText, nullable=False),
+    Column("principal", FreeText, nullable=False),
+    Column("what", FreeText, nullable=False),
+    Column("reason", FreeText, nullable=False),
+    Column("actions", Document, nullable=False),
+    Column("confirm", FreeText),
+    Column("opened_at", Instant, nullable=False),
+    _tenant_check(),
+    Index("ix_unwindings_tenant_run", "tenant", "run", "opened_at"),
 )
 
 counters: Final = Table(

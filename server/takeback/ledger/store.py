@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from takeback.core.action import Action, Event
 from takeback.core.pins.judge import Pin
-from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run
+from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run, Unwinding
 from takeback.ledger import images, leases, pins, queries, rows, schema
 from takeback.ledger.access import AccessLog
 from takeback.ledger.database import insert_missing
@@ -40,6 +40,8 @@ from takeback.ports import (
 
 _POLL_SECONDS: Final = 0.2
 _SECRET_BYTES: Final = 32
+_AT_A_TIME: Final = 500
+"""Parameters of one statement; both databases take more."""
 
 
 async def open_ledger(url: str) -> SqlLedger:
@@ -148,9 +150,21 @@ class SqlLedger:
             raise NotFound(f"there is no action {action_id}")
         return [rows.event_from(row) for row in found]
 
-    async def later_writes(self, action: Action) -> Sequence[Action]:
-        """Actions begun after this one on one of its targets that are in force, oldest first."""
-        return await self._actions(queries.later_writes(action))
+    async def later_writes(self, action: Action, *, standing: bool = True) -> Sequence[Action]:
+        """Actions begun after this one on one of its targets, oldest first; those in force, unless told otherwise."""
+        return await self._actions(queries.later_writes(action, standing=standing))
+
+    async def earlier_writes(self, action: Action) -> Sequence[Action]:
+        """Actions that ran before this one on one of its targets, newest first, within a bound."""
+        return await self._actions(queries.earlier_writes(action))
+
+    async def creations(self, tenant: str, type_: str, ids: Sequence[str]) -> Mapping[str, Action]:
+        """By id: the action in force that created this target."""
+        found: dict[str, Action] = {}
+        for start in range(0, len(ids), _AT_A_TIME):
+            rows_ = await self._all(queries.creations(tenant, type_, ids[start : start + _AT_A_TIME]))
+            found |= {row["created"]: rows.action_from(row) for row in rows_}
+        return found
 
     async def successor(self, tenant: str, action_id: str) -> Action | None:
         """The one action that repeats this one on purpose, where there is one that is not void."""
@@ -224,6 +238,15 @@ class SqlLedger:
     async def accept(self, pin: Pin, *, beside: bool, by: str, at: datetime) -> None:
         """Pin a definition on a person's word. Raises NotFound."""
         await self._writer.durable(partial(pins.accept, pin=pin, beside=beside, by=by, at=at))
+
+    # --- undos of several actions ---
+
+    async def unwindings(
+        self, tenant: str, run_id: str, *, what: str | None = None, limit: int = 20
+    ) -> Sequence[Unwinding]:
+        """The undos of several actions that were asked for in a run, newest first."""
+        found = await self._all(queries.unwindings_of(tenant, run_id, what=what, limit=limit))
+        return [rows.unwinding_from(row) for row in found]
 
     # --- how reads are made ---
 

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from takeback.core.action import Action
 from takeback.core.images import Image
 from takeback.core.jsontext import JSON
-from takeback.core.undo import Standoff, Step
+from takeback.core.standoff import Standoff, restored
+from takeback.core.undo import Step
 
 
 class Impossible(Exception):
@@ -39,6 +40,16 @@ class Material:
     def seen(self) -> bool:
         """Whether the target was read before the action, after it, and now: only then `standoff` tells anything."""
         return all(image is not None and image.readable for image in (self.before, self.after, self.current))
+
+    @property
+    def goal(self) -> JSON:
+        """The target as it should be afterwards: what is there now, with only the fields in question put back.
+
+        A map by name where there are several targets; null where nothing shows what is there.
+        """
+        if self.before is None or self.current is None or not self.seen:
+            return None
+        return restored(self.before, self.current, self.standoff)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from takeback.core.action import Action, Event
-from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run
+from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run, Unwinding
 from takeback.core.vocabulary import RunStatus, Status
 
 
@@ -88,8 +88,8 @@ class Change:
 
     `actions` pairs the event with the action after it (`core.action.evolve` made it). `images` maps digests to
     canonical JSON; a digest that is there already is kept. `leases` must still be ours (checked in the same
-    transaction) and `release` frees them there. `counters` are added to. `runs`, `approvals`, `queue` and
-    `checkpoints` are written as given (insert or replace by id).
+    transaction) and `release` frees them there. `counters` are added to. `runs`, `approvals`, `queue`,
+    `checkpoints` and `unwindings` are written as given (insert or replace by id).
     """
 
     actions: tuple[tuple[Event, Action], ...] = ()
@@ -98,6 +98,7 @@ class Change:
     runs: tuple[Run, ...] = ()
     queue: tuple[RecoveryItem, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
+    unwindings: tuple[Unwinding, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
     tenant: str = ""
     leases: tuple[Lease, ...] = ()
@@ -192,8 +193,25 @@ class Ledger(Protocol):
     async def events(self, tenant: str, action_id: str) -> Sequence[Event]:
         """The events of one action, in order. Raises NotFound."""
 
-    async def later_writes(self, action: Action) -> Sequence[Action]:
-        """Actions begun after this one on one of its targets, in any run of the tenant, in force, oldest first."""
+    async def later_writes(self, action: Action, *, standing: bool = True) -> Sequence[Action]:
+        """Actions begun after this one on one of its targets, in any run of the tenant, oldest first.
+
+        Those in force, unless `standing` is false.
+        """
+
+    async def earlier_writes(self, action: Action) -> Sequence[Action]:
+        """Actions that ran before this one on one of its targets, newest first, within a bound."""
+
+    async def creations(self, tenant: str, type_: str, ids: Sequence[str]) -> Mapping[str, Action]:
+        """By id: the action in force that created this target."""
+
+    async def unwindings(
+        self, tenant: str, run_id: str, *, what: str | None = None, limit: int = 20
+    ) -> Sequence[Unwinding]:
+        """The undos of several actions that were asked for in a run, newest first; in these words only."""
+
+    async def checkpoints(self, tenant: str, run_id: str) -> Sequence[Checkpoint]:
+        """The checkpoints of a run, newest first."""
 
     async def successor(self, tenant: str, action_id: str) -> Action | None:
         """The one action that repeats this one on purpose, where there is one."""

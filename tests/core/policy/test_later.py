@@ -13,10 +13,8 @@ CASES: dict[tuple[str, ...], str] = {
     ("defaults", "reads_without_ledger"): "[defaults]\nreads_without_ledger = true\n",
     ("upstream", ANY, "stateful"): '[upstream.api]\ncommand = "a"\nstateful = true\n',
     ("rule", ANY, "confirm"): WRITE + 'confirm = "person"\n',
-    ("rule", ANY, "children"): WRITE + "children = { comments = {} }\n",
     ("rule", ANY, "stale"): WRITE + 'stale = "refuse"\n',
     ("rule", ANY, "auto_compensate"): WRITE + "auto_compensate = true\n",
-    ("rule", ANY, "lists"): WRITE + "lists = { tags = { set = true } }\n",
     ("tenants",): "[tenants.acme]\n",
     ("console",): "[console]\nport = 8080\n",
 }

@@ -65,7 +65,7 @@ TABLES = (
 )
 
 CLASSES = '"read_only", "draft", "internal_update", "external_reversible", "external_irreversible" or "workflow"'
-VARIABLES = "after, args, before, current, error, id, reason, result, run, target, targets, tenant, user"
+VARIABLES = "after, args, before, current, error, id, reason, restored, result, run, target, targets, tenant, user"
 APPROVALS = 'must be "always", "never", "low", "medium" or "high", or an expression'
 
 RULES = (

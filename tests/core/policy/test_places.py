@@ -77,7 +77,7 @@ NAMES = (
             "undo.args.x",
             "error",
             "error",
-            "after, args, before, current, reason, result, run, target, targets, tenant, user",
+            "after, args, before, current, reason, restored, result, run, target, targets, tenant, user",
         ),
     ),
     (

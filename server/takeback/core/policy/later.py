@@ -16,10 +16,8 @@ LATER: Final[Mapping[tuple[str, ...], str]] = {
     ("defaults", "reads_without_ledger"): "let reads pass while the ledger is out of reach",
     ("upstream", ANY, "stateful"): "know that a restart loses what the upstream remembered",
     ("rule", ANY, "confirm"): "ask a person to confirm what a call came to",
-    ("rule", ANY, "children"): "undo a creation only while nothing of somebody else's hangs on it",
     ("rule", ANY, "stale"): "refuse a write whose target changed since the run last read it",
     ("rule", ANY, "auto_compensate"): "take a write back at once when its verification fails",
-    ("rule", ANY, "lists"): "tell the elements of a list apart, so that lists merge",
     ("tenants",): "hold several tenants in one guard",
     ("console",): "serve a web page for approvals and recovery",
 }

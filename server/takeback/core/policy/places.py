@@ -12,10 +12,10 @@ from takeback.core.policy.schema import Call, Condition, NamedUndo, Read, Rule, 
 
 _CALL: Final = frozenset({"args", "tenant", "user", "run"})
 _TARGET: Final = frozenset({"target", "targets"})
-_LATE: Final = frozenset({"current", "reason"})
+_LATE: Final = frozenset({"current", "reason", "restored"})
 """What is known only when something is undone."""
 
-_UNDO: Final = _CALL | _TARGET | {"before", "after", "result", "current", "reason"}
+_UNDO: Final = _CALL | _TARGET | {"before", "after", "result", "current", "reason", "restored"}
 
 NAMES: Final[dict[str, frozenset[str]]] = {
     "when": _CALL,
@@ -37,6 +37,9 @@ NAMES: Final[dict[str, frozenset[str]]] = {
     "probe.args": _CALL | _TARGET | {"before"},
     "probe.found": _CALL | _TARGET | {"before", "result"},
     "result": _CALL | _TARGET | {"before", "after", "current"},
+    "children.args": _CALL | _TARGET | {"after"},
+    "children.ids": _CALL | _TARGET | {"result"},
+    "uses.id": _CALL | _TARGET | {"result"},
     "condition.version": _CALL | _TARGET | {"before"},
     "condition.failed": frozenset({"error"}),
     "poll.args": _CALL | _TARGET | {"result"},
@@ -88,7 +91,13 @@ def expressions(rule: Rule) -> Iterator[Placed]:
 
 
 def _of_the_upstream(rule: Rule) -> Iterator[Placed]:
-    """Those that say how the upstream takes conditions and jobs."""
+    """Those that say how the upstream takes conditions and jobs, and what hangs together in it."""
+    for index, children in enumerate(rule.children):
+        keys: Keys = ("children",) if len(rule.children) == 1 else ("children", index)
+        yield from _of_args(keys, "children", children)
+        yield Placed((*keys, "ids"), "children.ids", children.ids)
+    for index, use in enumerate(rule.uses):
+        yield Placed((*(("uses",) if len(rule.uses) == 1 else ("uses", index)), "id"), "uses.id", use.id)
     if rule.poll is not None:
         yield from _of_args(("poll",), "poll", rule.poll)
         for key in ("when", "done", "failed"):
@@ -167,7 +176,7 @@ def _missing(rule: Rule, placed: Placed, name: str) -> tuple[str, str] | None:
     """Why a name that the place allows has no value under this rule."""
     if name in _TARGET:
         return _no_target(rule, placed.place, name)
-    if name in {"before", "after", "current"}:
+    if name in {"before", "after", "current", "restored"}:
         return _no_image(rule, placed.place, name)
     if name == "result" and placed.place in {"read.args", "target.resource"} and not named_by_result(rule):
         return (

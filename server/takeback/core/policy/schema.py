@@ -188,6 +188,34 @@ class Poll(Call):
     within: Duration = timedelta(minutes=5)
 
 
+class KeyedList(_Table):
+    """A list whose elements are told apart by one of their fields."""
+
+    key: str = Field(min_length=1)
+
+
+ListKind = Literal["set", "lines"] | KeyedList
+"""How the parts of a value are told apart: elements by what they are, a text by its lines, elements by their key."""
+
+
+class Children(Call):
+    """What may hang on a created record: a call that lists it, and `ids` over its `result`.
+
+    The record is deleted only while nothing of somebody else's hangs on it. `type` is the type of target under which
+    the ledger knows children that were created through the guard.
+    """
+
+    type: str
+    ids: Expr
+
+
+class Use(_Table):
+    """A target that the call depends on without writing it: undoing its creation takes this call back first."""
+
+    type: str
+    id: Expr
+
+
 def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, dict) else value
 
@@ -213,7 +241,7 @@ class Rule(_Table):
     operation: Expr | None = None
     duplicates: Literal["retry", "meant", "ask"] = "retry"
     by: dict[str, Expr] = {}
-    lists: dict[str, Any] = {}
+    lists: dict[str, ListKind] = {}
     undo: Annotated[tuple[Undo | NamedUndo, ...], BeforeValidator(_as_tuple)] | Literal["none"] | None = None
     undo_within: Duration | None = None
     correct: Call | None = None
@@ -228,7 +256,8 @@ class Rule(_Table):
     polling: bool = False
     redact: tuple[str, ...] = ()
     confirm: Literal["person"] | None = None
-    children: dict[str, Any] | None = None
+    children: Annotated[tuple[Children, ...], BeforeValidator(_as_tuple)] = ()
+    uses: Annotated[tuple[Use, ...], BeforeValidator(_as_tuple)] = ()
     condition: Condition | Literal["none"] | None = None
     poll: Poll | None = None
     stale: Literal["refuse", "allow"] | None = None

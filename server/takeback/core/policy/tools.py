@@ -28,6 +28,8 @@ def named_calls(rule: Rule) -> Iterator[tuple[Keys, Call]]:
         yield ("probe",), rule.probe
     if rule.poll is not None:
         yield ("poll",), rule.poll
+    for index, children in enumerate(rule.children):
+        yield ("children",) if len(rule.children) == 1 else ("children", index), children
     for keys, call in undo_calls(rule):
         if isinstance(call, Call):
             yield keys, call

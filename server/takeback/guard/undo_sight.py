@@ -1,0 +1,120 @@
+"""Looking at a target before it is put back: never at a state that may be older than what the action left."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from takeback.core.action import Action
+from takeback.core.images import Image, Part, Presence, differences
+from takeback.core.policy.decide import target_variables
+from takeback.core.policy.schema import Rule
+from takeback.guard.moved import Whereabouts
+from takeback.guard.reading import take_image
+from takeback.guard.readings import Reading
+from takeback.guard.services import Services
+
+_LOOKS: Final = 3
+"""How often a target is read again that seems to have vanished, or to be as it was before the action."""
+
+
+class Unseen(Exception):
+    """The target cannot be seen as it is now; the message says why, for a sentence. Nothing was changed."""
+
+
+def rule_of(services: Services, action: Action) -> Rule | None:
+    """The rule that an action ran under, as the policy has it today."""
+    return next((n.rule for n in services.policy.rules_for(action.name) if n.id == action.rule), None)
+
+
+def lag_of(services: Services, action: Action) -> timedelta:
+    """For how long a read of what an action wrote may still show the old state."""
+    rule = rule_of(services, action)
+    upstream = services.policy.file.upstream.get(action.upstream)
+    if rule is not None and rule.read_lag is not None:
+        return rule.read_lag
+    return upstream.read_lag if upstream is not None else timedelta(0)
+
+
+async def sight(
+    services: Services,
+    place: Whereabouts,
+    readings: tuple[Reading, ...],
+    *,
+    redact: tuple[str, ...],
+    before: Image | None,
+    after: Image | None,
+) -> Image | None:
+    """The targets as they are now, as they would be stored; None where there is nothing to read.
+
+    An upstream whose reads lag is given its time since the action. What seems absent, or has the version that it had
+    before the action, is read again.
+
+    Raises:
+        Unseen: reads still lag, or show the state before the action.
+    """
+    if not readings:
+        return None
+    action = place.action
+    lag = lag_of(services, action)
+    if lag:
+        action = max([action, *await services.ledger.later_writes(place.known_as, standing=False)], key=_settled)
+    await _let_reads_catch_up(services, action, lag)
+    variables = {"args": place.renamed(action.arguments), **target_variables(place.targets)}
+    image = services.stored_image(await take_image(services, readings, variables), redact)
+    for _ in range(_LOOKS):
+        if not (_vanished(after, image) or _stale(before, after, image)):
+            break
+        await services.clock.sleep(lag.total_seconds() / _LOOKS)
+        image = services.stored_image(await take_image(services, readings, variables), redact)
+    if _stale(before, after, image):
+        raise Unseen(f"what is read of it still is the state before {action.id}, so nothing shows what is there now")
+    return image
+
+
+def _settled(action: Action) -> datetime:
+    return action.settled_at or action.created_at
+
+
+async def _let_reads_catch_up(services: Services, action: Action, lag: timedelta) -> None:
+    if not lag or action.settled_at is None:
+        return
+    left = (action.settled_at + lag - services.clock.now()).total_seconds()
+    if left > services.join_within.total_seconds():
+        raise Unseen(f"reads of {action.upstream} lag behind its writes; ask again after {round(left) + 1} s")
+    if left > 0:
+        await services.clock.sleep(left)
+
+
+def _vanished(after: Image | None, image: Image) -> bool:
+    """Whether a target that the action left there seems to be gone: that must be seen more than once."""
+    return after is not None and any(
+        part.presence is Presence.ABSENT and _of(after, part).presence is Presence.PRESENT for part in image.parts
+    )
+
+
+def _stale(before: Image | None, after: Image | None, image: Image) -> bool:
+    """Whether a version proves that the read is older than the action."""
+    if before is None or after is None:
+        return False
+    return any(
+        part.version is not None and part.version == _of(before, part).version != _of(after, part).version is not None
+        for part in image.parts
+    )
+
+
+def _of(image: Image, part: Part) -> Part:
+    return image.part(part.name) or Part(part.name, Presence.UNREADABLE)
+
+
+def versions_differ(after: Image, current: Image) -> bool:
+    """Whether a version shows that a target was written since the action."""
+    return any(
+        part.version is not None and (there := _of(after, part).version) is not None and part.version != there
+        for part in current.parts
+    )
+
+
+def looks_untouched(after: Image, current: Image, ignore: tuple[str, ...]) -> bool:
+    """Whether no field shows a change since the action."""
+    return not differences(after, current, ignore=ignore)

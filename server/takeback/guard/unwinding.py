@@ -1,0 +1,109 @@
+"""Unwinding: several actions taken back, newest first. What fails keeps only what rests on it; the rest goes back.
+
+The ledger is the only memory: asked again after a crash, what went back is found gone back, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from takeback.core.action import Action
+from takeback.core.run import Unwinding
+from takeback.core.vocabulary import Status, UndoOutcome
+from takeback.core.wording import targets_of
+from takeback.guard.one_undo import Step, undo_one
+from takeback.guard.services import Services
+from takeback.ports import Caller, UndoAnswer
+
+_NAMED: Final = 20
+"""Actions that a report names one by one; more are counted."""
+
+_WORST: Final = (UndoOutcome.FAILED, UndoOutcome.REFUSED, UndoOutcome.COMPENSATED, UndoOutcome.EXACT)
+
+
+@dataclass(slots=True)
+class Report:
+    """What stands where. Bounded: only the first of each kind are named."""
+
+    counts: Counter[UndoOutcome] = field(default_factory=Counter)
+    waiting: int = 0
+    kept: int = 0
+    lines: list[str] = field(default_factory=list)
+    left_out: int = 0
+
+    def add(self, step: Step) -> None:
+        """One action more."""
+        if step.kept:
+            self.kept += 1
+        elif step.outcome is None:
+            self.waiting += 1
+        else:
+            self.counts[step.outcome] += 1
+        if step.outcome is UndoOutcome.EXACT and not step.kept:
+            return
+        if len(self.lines) < _NAMED:
+            self.lines.append(step.text)
+        else:
+            self.left_out += 1
+
+    @property
+    def outcome(self) -> UndoOutcome | None:
+        """The worst of all; None while something waits for a person."""
+        if self.waiting:
+            return None
+        if self.kept:
+            return UndoOutcome.FAILED if self.counts[UndoOutcome.FAILED] else UndoOutcome.REFUSED
+        return next((outcome for outcome in _WORST if self.counts[outcome]), UndoOutcome.EXACT)
+
+    def text(self, unwinding: Unwinding) -> str:
+        """For people and models."""
+        done = self.counts[UndoOutcome.EXACT] + self.counts[UndoOutcome.COMPENSATED]
+        some = self.counts[UndoOutcome.COMPENSATED]
+        parts = [f"{self.counts[UndoOutcome.EXACT]} exactly", *([f"{some} with residue"] if some else [])]
+        lead = f"[takeback {unwinding.id}] Undone: {done} of {len(unwinding.actions)} ({', '.join(parts)}), read back."
+        others = [
+            (self.counts[UndoOutcome.REFUSED], "refused and left as they are"),
+            (self.counts[UndoOutcome.FAILED], "failed; a person is needed"),
+            (self.kept, "kept, because something that rests on them still stands"),
+            (self.waiting, "waiting for a person's approval"),
+        ]
+        said = "".join(f" {count} {what}." for count, what in others if count)
+        more = f"\n({self.left_out} more are not listed)" if self.left_out else ""
+        return "\n".join([lead + said, *self.lines]) + more
+
+
+async def unwind(services: Services, caller: Caller, unwinding: Unwinding, reason: str) -> UndoAnswer:
+    """Take the actions back in order. Never because the caller has gone does it stop half-way in one of them."""
+    report = Report()
+    standing: set[str] = set()
+    for action_id in unwinding.actions:
+        step = await undo_one(services, caller, action_id, reason, standing=frozenset(standing))
+        report.add(step)
+        if not step.gone:
+            standing.add(action_id)
+    outcome = report.outcome
+    return UndoAnswer(
+        report.text(unwinding),
+        ok=outcome in {UndoOutcome.EXACT, UndoOutcome.COMPENSATED},
+        action=unwinding.id,
+        outcome=outcome.value if outcome is not None else None,
+    )
+
+
+def irreversible(actions: Sequence[Action]) -> list[Action]:
+    """Those that nothing takes back, by the forecast that was made when they ran."""
+    return [one for one in actions if (one.forecast or {}).get("outcome") == UndoOutcome.REFUSED.value]
+
+
+def listing(actions: Sequence[Action]) -> list[str]:
+    """For a preview: each action on a line, with what its undo is expected to come to."""
+    lines = [
+        f"- {one.id} {one.name} {targets_of(one.targets)}: {(one.forecast or {}).get('text', 'impossible')}"
+        + ("" if one.status is Status.SUCCEEDED else f" ({one.status.value})")
+        for one in actions[:_NAMED]
+    ]
+    left = len(actions) - len(lines)
+    return [*lines, f"... and {left} more"] if left > 0 else lines

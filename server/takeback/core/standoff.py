@@ -122,8 +122,7 @@ def _judged(
 def _is_there(current: Image, field: str) -> bool:
     """Whether the target that a field belongs to is a record that is there."""
     owner = field.rpartition(".")[0] if len(current.parts) > 1 else ""
-    part = current.part(owner) if owner else current.parts[0]
-    return part is not None and part.presence is Presence.PRESENT
+    return any(part.presence is Presence.PRESENT for part in current.parts if owner in {"", part.name})
 
 
 def _objection(name: str, manner: Manner) -> str:

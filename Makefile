@@ -4,7 +4,7 @@
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test lint types contracts check bench bench-inventory format states lock clean run-env dev-env
+.PHONY: help demo test lint types contracts check bench bench-inventory conformance format states lock clean run-env dev-env
 
 help:
 	@echo "make demo    a guarded day at an example help desk"
@@ -13,6 +13,7 @@ help:
 	@echo "make check   style, types, layers, tests"
 	@echo "make bench   what the guard costs (ARGS=--quick: a look)"
 	@echo "make bench-inventory  how well tools are judged (ARGS=--errors: each error)"
+	@echo "make conformance  the official suite, with the guard and without it, check by check"
 	@echo "make format  bring the code into shape"
 	@echo "make states  draw docs/states.md from the table of states"
 	@echo "make lock    resolve the dependencies anew (UPGRADE=1: to their newest versions)"
@@ -43,6 +44,9 @@ bench: dev-env
 
 bench-inventory: dev-env
 	$(BIN)/python -m benchmarks.inventory $(ARGS)
+
+conformance: dev-env
+	$(BIN)/python -m tests.conformance
 
 format: dev-env
 	$(BIN)/ruff check --fix --quiet .

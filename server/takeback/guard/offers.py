@@ -7,7 +7,6 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Final
 
 from takeback.guard.catalog import Catalog, CatalogError, Entry
@@ -26,6 +25,7 @@ class Offers:
         self.home = home
         self._only: Downstream | None = None
         self._kinds: OrderedDict[str, Catalog] = OrderedDict()
+        self._stale: set[Catalog] = set()
         self._reading = asyncio.Lock()
 
     def meet(self, downstream: Downstream) -> None:
@@ -43,6 +43,21 @@ class Offers:
         if downstream is None or not self.bridges():
             return self.home
         return ForOne(await self._kind(downstream), self.home.clients, downstream)
+
+    async def listed(self, downstream: Downstream) -> list[Entry]:
+        """The tools that a client is shown, read again where an upstream said that they changed."""
+        catalog = await self._kind(downstream)
+        if catalog in self._stale:
+            self._stale.discard(catalog)
+            try:
+                await catalog.refresh()
+            except CatalogError:
+                log.exception("the changed tool list cannot be used; the old one stays")
+        return catalog.entries()
+
+    def outdated(self) -> None:
+        """An upstream said that its tools changed. Those who are shown them next get the new ones."""
+        self._stale = {self.home, *self._kinds.values()}
 
     async def _kind(self, downstream: Downstream) -> Catalog:
         if self._is_home(downstream):
@@ -74,13 +89,6 @@ class Offers:
             )
             return self.home
         return found
-
-    async def refresh(self) -> None:
-        """A tool list has changed: read all of them again. Raises CatalogError for that of the guard itself."""
-        for kind in list(self._kinds.values()):
-            with suppress(CatalogError):  # the old tools stay
-                await kind.refresh()
-        await self.home.refresh()
 
     def anywhere(self, name: str) -> Entry | None:
         """The tool that some client calls `name`: for what must be known before it is known which client calls."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +21,9 @@ FORM_TIMEOUT: Final = 15 * 60.0
 """Seconds that a person has for an answer."""
 
 _MODES_SINCE: Final = "2025-11-25"
+
+APPROVAL_NAME: Final = re.compile(r"p[0-9a-z]{1,12}")
+"""How approvals are named: no question of an upstream may look like one of them."""
 
 AskOne = Callable[[str, Mapping[str, Any] | None], Awaitable[Mapping[str, Any]]]
 """Sends the client a request (method, params) and returns its result as it came. Raises MCPError or TimeoutError."""
@@ -59,6 +63,13 @@ class Exchange:
         mode = {"mode": "form"} if self.version >= _MODES_SINCE else {}
         return await self.ask("elicitation/create", {**mode, "message": text, "requestedSchema": schema})
 
+    @property
+    def answers(self) -> Mapping[str, Any]:
+        """What the client answers unasked; never what could be taken for the answer to an approval."""
+        if self.request_state is not None:
+            return {}
+        return {name: value for name, value in self.input_responses.items() if not APPROVAL_NAME.fullmatch(name)}
+
     def downstream(self, ask: Ask | None, tell: Tell | None) -> Downstream:
         """The client, for what is behind the guard."""
         return Downstream(
@@ -67,6 +78,7 @@ class Exchange:
             stateless=self.stateless,
             who=self.who,
             log_level=self.log_level,
+            answers=self.answers,
             ask=ask,
             tell=tell,
         )

@@ -66,7 +66,7 @@ class Face:
 
     async def tools(self, exchange: Exchange) -> dict[str, Any]:
         """The result of `tools/list`: definitions as the upstreams sent them, under their exposed names."""
-        entries = (await self.use_cases.offers.behind(exchange.downstream(None, None))).entries()
+        entries = await self.use_cases.offers.listed(exchange.downstream(None, None))
         listed = [{**entry.definition.raw, "name": entry.exposed} for entry in entries]
         result: dict[str, Any] = {"tools": [*listed, *self.own.definitions]}
         if exchange.stateless:
@@ -141,7 +141,7 @@ class Face:
         """There is but this one client, and now it is known what it can do."""
         self.use_cases.offers.meet(downstream)
         with suppress(CatalogError):  # the tools as they were stay
-            await self.use_cases.offers.refresh()
+            await self.use_cases.offers.home.refresh()
 
     async def heard(self, downstream: Downstream, method: str, params: JSON) -> None:
         """A client notified of something that upstreams may want to know."""

@@ -8,7 +8,6 @@ goes on, and the client gets its result, or the next question.
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -20,7 +19,7 @@ from mcp.types import INVALID_PARAMS
 
 from takeback.core.jsontext import JSON
 from takeback.mcp.asking import UNANSWERED, at_level, check_askable, no_answer
-from takeback.mcp.exchange import FORM_TIMEOUT, Exchange
+from takeback.mcp.exchange import APPROVAL_NAME, FORM_TIMEOUT, Exchange
 from takeback.ports import Answered, Downstream, Questions
 
 MOST: Final = 256
@@ -28,9 +27,6 @@ MOST: Final = 256
 
 KEPT: Final = 60.0
 """Seconds for which the result of such a request can be had again by the same answers, should it have been lost."""
-
-_APPROVAL: Final = re.compile(r"p[0-9a-z]{1,12}")
-"""How approvals are named: no question of an upstream may look like one of them."""
 
 Work = Callable[[Exchange, Downstream], Awaitable[dict[str, Any]]]
 
@@ -141,7 +137,7 @@ class Holding:
     def _resumed(self, exchange: Exchange, identity: Identity) -> Held:
         token, _, turn = (exchange.request_state or "").partition(".")
         held = self._held.get(token)
-        if held is None or not identity.resumes(held.identity):
+        if held is None or not identity.resumes(held.identity) or turn not in map(str, range(1, held.turn + 1)):
             raise MCPError(
                 code=INVALID_PARAMS,
                 message="requestState names no call that waits for an answer (any more); call again without it",
@@ -246,7 +242,7 @@ def _question(held: Held) -> dict[str, Any]:
 
 def _free(name: str, taken: set[str]) -> str:
     number, found = 1, name
-    while found in taken or _APPROVAL.fullmatch(found):
+    while found in taken or APPROVAL_NAME.fullmatch(found):
         number += 1
         found = f"{name}-{number}"
     taken.add(found)

@@ -27,7 +27,7 @@ from takeback.mcp.exchange import (
 )
 from takeback.mcp.face import Face, internal_error, protocol_error
 from takeback.mcp.runs import BadRun, RunBook
-from takeback.mcp.server import call_params
+from takeback.mcp.server import HEARD, call_params
 from takeback.ports import Caller
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class CallLane:
             return self._cancel(message.get("params"))
         if self._client.see(message):
             await self._face.meet(self._client.standing())
-        elif method == "notifications/roots/list_changed" and self._client.ready.is_set():
+        elif method in HEARD and self._client.ready.is_set():
             await self._face.heard(self._client.standing(), method, message.get("params"))
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from mcp.shared.exceptions import MCPError
@@ -67,6 +68,11 @@ class Passing:
             return await self._merged(able, method, sent)
         owner = able[0] if len(able) == 1 else await self._owner(able, method, sent)
         return await _send(owner, method, sent, progress)
+
+    async def watch(self, method: str, uri: str, downstream: Downstream) -> None:
+        """Subscribe to a resource, or unsubscribe. An upstream that cannot, says nothing of it then."""
+        with suppress(MCPError):
+            await self.request(method, {"uri": uri}, downstream, None)
 
     async def _merged(self, able: list[ToolClient], method: str, params: dict[str, Any]) -> dict[str, Any]:
         """All pages of all upstreams as one page."""

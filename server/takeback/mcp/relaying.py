@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import anyio
@@ -16,7 +15,6 @@ from mcp.shared.subscriptions import event_from_wire
 from pydantic import BaseModel, RootModel
 
 from takeback.guard.offers import Offers
-from takeback.ports import ToolFailure
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +45,38 @@ class Session(Protocol):
         """Send it on the session's own stream, where one is open."""
 
 
+class Watchers:
+    """Who wants to hear of which resource. An upstream hears of the end when the last one has gone."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[str, set[object]] = {}
+
+    def begin(self, uri: str, who: object) -> None:
+        """Somebody wants to hear of it."""
+        self._watchers.setdefault(uri, set()).add(who)
+
+    def end(self, uri: str, who: object) -> bool:
+        """Somebody does no more. Whether nobody is left."""
+        left = self._watchers.get(uri, set())
+        left.discard(who)
+        if not left:
+            self._watchers.pop(uri, None)
+        return not left
+
+    def concerns(self, message: Mapping[str, Any], who: object) -> bool:
+        """Whether a notification is for this one: of a resource that somebody wants to hear of, only for those."""
+        params = message.get("params")
+        uri = params.get("uri") if isinstance(params, Mapping) else None
+        if message.get("method") != "notifications/resources/updated" or uri not in self._watchers:
+            return True
+        return who in self._watchers[uri]
+
+
 class Sessions:
     """The HTTP sessions of the handshake era that were heard from."""
 
-    def __init__(self) -> None:
+    def __init__(self, watchers: Watchers) -> None:
+        self._watchers = watchers
         self._known: OrderedDict[str, Session] = OrderedDict()
         self._levels: dict[str, str] = {}
 
@@ -78,6 +104,8 @@ class Sessions:
         """Send a notification to each; one that has ended is forgotten."""
         notification = RawMessage(method=message["method"], params=message.get("params"))
         for session_id, session in list(self._known.items()):
+            if not self._watchers.concerns(message, session_id):
+                continue
             try:
                 async with asyncio.timeout(PATIENCE):
                     await session.send_notification(notification)
@@ -86,14 +114,14 @@ class Sessions:
 
 
 def relay(offers: Offers, bus: InMemorySubscriptionBus, tell: Tell) -> None:
-    """From now on, pass on what the upstreams tell. A changed tool list is read again first.
+    """From now on, pass on what the upstreams tell.
 
     `tell` reaches clients of the handshake era; those of the stateless era listen on the bus.
     """
 
     async def passed_on(_upstream: str, method: str, params: Any) -> None:
         if method == "notifications/tools/list_changed":
-            await _refresh(offers)
+            offers.outdated()
         event = event_from_wire(method, params if isinstance(params, Mapping) else None)
         if event is not None:
             await bus.publish(event)
@@ -102,11 +130,3 @@ def relay(offers: Offers, bus: InMemorySubscriptionBus, tell: Tell) -> None:
 
     for client in offers.home.clients.values():
         client.on_notification(passed_on)
-
-
-async def _refresh(offers: Offers) -> None:
-    with suppress(ToolFailure):  # the next call to the upstream says what is wrong with it
-        try:
-            await offers.refresh()
-        except ValueError:
-            log.exception("the changed tool list cannot be used; the old one stays")

@@ -33,14 +33,21 @@ from takeback.mcp.exchange import (
     trace_of,
 )
 from takeback.mcp.face import Face
+from takeback.mcp.holding import Work
 from takeback.mcp.passing import Passing, question_apart
-from takeback.mcp.relaying import RawMessage, RawResult, Sessions
+from takeback.mcp.relaying import RawMessage, RawResult, Sessions, Watchers
 from takeback.mcp.runs import BadRun, RunBook
 from takeback.ports import Caller, Downstream, ProgressSink, Tell, ToolClient
 
 NAME: Final = "takeback"
 _CACHED: Final = {"resources/list", "resources/templates/list", "prompts/list", "resources/read"}
 """What the stateless era wants to know for how long it may be kept."""
+
+_GONE: Final = {"logging/setLevel", "resources/subscribe", "resources/unsubscribe"}
+"""What the stateless era has no requests for."""
+
+HEARD: Final = {"notifications/roots/list_changed", "notifications/progress"}
+"""What clients of the handshake era notify of, and upstreams want to know."""
 
 
 class McpServer:
@@ -50,7 +57,9 @@ class McpServer:
         self.face, self.passing, self.book = face, passing, book
         self.tenant, self.principal = tenant, principal
         self.bus = InMemorySubscriptionBus()
-        self.sessions = Sessions()
+        self.watchers = Watchers()
+        self.sessions = Sessions(self.watchers)
+        self._listening = ListenHandler(self.bus)
         self.sdk = self._sdk_server()
 
     def _sdk_server(self) -> Server[Any]:
@@ -62,7 +71,7 @@ class McpServer:
                 version=__version__,
                 instructions=instructions(list(self.face.use_cases.services.catalog.clients.values())),
                 get_tool_input_schema=self._input_schema,
-                on_subscriptions_listen=ListenHandler(self.bus),
+                on_subscriptions_listen=self._listen,
                 **self._declared(),
             )
         server.middleware.append(self._middleware)
@@ -95,7 +104,7 @@ class McpServer:
     async def _middleware(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         stateless = ctx.protocol_version in types.version.MODERN_PROTOCOL_VERSIONS if ctx.protocol_version else False
         if ctx.request_id is None:
-            if ctx.method == "notifications/roots/list_changed" and not stateless:
+            if ctx.method in HEARD and not stateless:
                 await self._heard(ctx)
             return await call_next(ctx)
         self._hear(ctx, stateless=stateless)
@@ -103,7 +112,7 @@ class McpServer:
             return await self.face.tools(self._exchange(ctx))
         if ctx.method == "tools/call":
             return await self._call(ctx)
-        if self.passing.serves(ctx.method):
+        if self.passing.serves(ctx.method) and not (stateless and ctx.method in _GONE):
             return await self._passed(ctx)
         return await call_next(ctx)
 
@@ -131,8 +140,33 @@ class McpServer:
                 result = {"ttlMs": 0, "cacheScope": "private", **result}
             return self.face.enveloped(result, stateless=seen.stateless)
 
+        if method in {"resources/subscribe", "resources/unsubscribe"}:
+            return await self._watching(exchange, method, str(params.get("uri")), work)
         asked = {key: value for key, value in params.items() if key != "_meta"}
         return await self.face.answered(exchange, method, asked, work)
+
+    async def _watching(self, exchange: Exchange, method: str, uri: str, work: Work) -> dict[str, Any]:
+        if method == "resources/subscribe":
+            result = await self.face.answered(exchange, method, {"uri": uri}, work)
+            self.watchers.begin(uri, exchange.who)
+            return result
+        if not self.watchers.end(uri, exchange.who):
+            return self.face.enveloped({}, stateless=exchange.stateless)  # others still want to hear of it
+        return await self.face.answered(exchange, method, {"uri": uri}, work)
+
+    async def _listen(self, ctx: ServerRequestContext[Any, Any], params: types.SubscriptionsListenRequestParams) -> Any:
+        """The stateless era's way to hear of resources: the upstreams are told of them as long as the stream lasts."""
+        downstream = self._exchange(ctx).downstream(None, None)
+        who, uris = object(), list(params.notifications.resource_subscriptions or ())
+        try:
+            for uri in uris:
+                self.watchers.begin(uri, who)
+                await self.passing.watch("resources/subscribe", uri, downstream)
+            return await self._listening(ctx, params)
+        finally:
+            for uri in uris:
+                if self.watchers.end(uri, who):
+                    await self.passing.watch("resources/unsubscribe", uri, downstream)
 
     def _exchange(self, ctx: ServerRequestContext[Any, Any]) -> Exchange:
         params = ctx.params or {}

@@ -28,8 +28,9 @@ class Downstream:
     """A client, as far as one request of it goes.
 
     `capabilities` and `info` are as it declared them, and `stateless` is its era. `who` is equal for requests of one
-    client. `log_level` is the least severe log message that it wants of this request. Without `ask` it can be asked
-    nothing; without `tell` what an upstream tells goes to everybody who listens.
+    client. `log_level` is the least severe log message that it wants of this request; `answers` are what it answered
+    with the request itself, unasked. Without `ask` it can be asked nothing; without `tell` what an upstream tells goes
+    to everybody who listens.
     """
 
     capabilities: Mapping[str, Any] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Downstream:
     stateless: bool = False
     who: str = ""
     log_level: str | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict)
     ask: Ask | None = None
     tell: Tell | None = None
 

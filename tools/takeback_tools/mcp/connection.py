@@ -57,7 +57,7 @@ class Connection:
 
     def __init__(self, name: str, settings: McpSettings, declared: Declared, *, told: Told, asked: Asked) -> None:
         self.name, self._settings, self.declared = name, settings, declared
-        self._hooks = Hooks(notification=told, request=asked)
+        self._hooks, self._ask = Hooks(notification=told, request=self._asked), asked
         self._session: Session | None = None
         self._starting: asyncio.Task[Session] | None = None
         self._lists: dict[str, Listed] = {}
@@ -69,6 +69,7 @@ class Connection:
         self._changes = 0
         self._reading = asyncio.Lock()
         self._level: str | None = None
+        self.asked_with: list[str | int] = []
         self.in_flight = 0
         self.called = False
         self.used_at = 0.0
@@ -271,10 +272,24 @@ class Connection:
             log.info("%s does not take the log level %s: %s", self.name, level, failure)
 
     async def notify(self, method: str, params: JSON) -> None:
-        """Tell the server, where a session has begun in which it can be told."""
+        """Tell the server, where a session has begun in which it can be told, and it is its business."""
+        token = params.get("progressToken") if isinstance(params, Mapping) else None
+        if method == "notifications/progress" and token not in self.asked_with:
+            return
         session = self._session
         if session is not None and not session.stateless and not session.channel.lost.done():
             await session.channel.notify(method, params if isinstance(params, Mapping) else None)
+
+    async def _asked(self, method: str, params: JSON, downstream: Downstream | None) -> dict[str, Any]:
+        meta = params.get("_meta") if isinstance(params, Mapping) else None
+        token = meta.get("progressToken") if isinstance(meta, Mapping) else None
+        if not isinstance(token, str | int):
+            return await self._ask(method, params, downstream)
+        self.asked_with.append(token)
+        try:
+            return await self._ask(method, params, downstream)
+        finally:
+            self.asked_with.remove(token)
 
     async def _mirrored(self, params: Mapping[str, Any], downstream: Downstream | None) -> dict[str, str]:
         """Arguments that the tool's schema wants repeated in headers (`x-mcp-header`).

@@ -28,7 +28,8 @@ async def until_complete(send: Send, params: Mapping[str, Any] | None, downstrea
     Raises:
         Answered: the client cannot answer, or the server asks for ever; it was not called again.
     """
-    result = await send(params)
+    unasked = downstream.answers if downstream is not None else {}
+    result = await send({**(params or {}), "inputResponses": unasked} if unasked else params)
     for _ in range(MOST_ROUNDS):
         if result.get("resultType") != "input_required":
             return result

@@ -49,33 +49,55 @@ async def test_one_that_fails_is_named_on_stderr_and_the_others_serve(world: Wor
     assert "Traceback" not in told
 
 
-def test_check_tells_problems_for_people_and_programs(world: World) -> None:
+def test_check_tells_what_is_wrong_for_people_and_programs(world: World) -> None:
     world.write(POLICY + failing() + WRONG_RULES)
     shown = takeback("check", "--policy", world.policy, env=world.env)
     told = takeback("check", "--policy", world.policy, "--json", env=world.env)
     assert (shown.code, shown.err, told.code, told.err) == (1, "", 1, "")
-    expected = ["rule 7 (lean.gte): lean has no tool gte", "rule 8 (lean.ask): lean.get knows no argument kye"]
-    problems = told.json["problems"]
-    assert problems[:2] == expected
-    assert [problem.partition(":")[0] for problem in problems[2:]] == [*FAILING]
-    assert all(why in problem for why, problem in zip(FAILING.values(), problems[2:], strict=True))
-    assert f"{len(problems)} problems." in shown.out
-    assert all(f"! {problem}" in shown.out for problem in expected)
+    expected = {
+        "rule[7].tool": ("lean.gte", "lean has no tool `gte`", "did you mean `get`?"),
+        "rule[8].read.args.kye": ("lean.ask", "lean.get has no argument `kye`", "did you mean `key`?"),
+        "rule[8].read.args": ("lean.ask", "lean.get needs the argument `key`, which is not given", ""),
+    }
+    errors = [finding for finding in told.json["findings"] if finding["severity"] == "error"]
+    assert {one["path"]: (one["rule"], one["message"], one["suggestion"]) for one in errors} == expected
+    assert {name: why in told.json["unreached"][name] for name, why in FAILING.items()} == dict.fromkeys(FAILING, True)
+    assert all(f"{path} ({rule}): {what}" in shown.out for path, (rule, what, _) in expected.items())
+    assert all(f"not asked: upstream {name}: " in shown.out for name in FAILING)
     assert_guarantees(shown, told)
 
 
 def assert_guarantees(shown: Ran, told: Ran) -> None:
     rules = {rule.pop("rule"): rule for rule in told.json["rules"]}
-    assert rules["rule 5 (lean.set)"]["undo"].startswith("strong")
-    assert rules["rule 6 (lean.add)"]["undo"] == "none"
-    assert rules["rule 6 (lean.add)"]["in_doubt"].startswith("weak")
+    assert rules["rule 5 (lean.set)"]["undo"] == {"strength": "good", "says": "exact, read back"}
+    assert rules["rule 6 (lean.add)"]["undo"]["strength"] == "none"
+    assert rules["rule 6 (lean.add)"]["in_doubt"]["strength"] == "weak"
+    assert "probe" in rules["rule 6 (lean.add)"]["stronger"]
     assert all(word in shown.out for word in ("duplicates", "in doubt", "undo", "would be stronger with", "lean.add"))
 
 
 def test_check_of_a_policy_without_problems_says_so(world: World) -> None:
     done = takeback("check", "--policy", world.policy, env=world.env)
     assert (done.code, done.err) == (0, "")
-    assert "No problems." in done.out
+    assert "error" not in done.out
+    strict = takeback("check", "--policy", world.policy, "--strict", env=world.env)
+    assert strict.code == (1 if "warning" in done.out else 0)
+
+
+def test_check_says_with_its_exit_code_that_an_upstream_could_not_be_asked(world: World) -> None:
+    world.write(POLICY + table("quits", "--fault", "quits"))
+    done = takeback("check", "--policy", world.policy, env=world.env)
+    assert (done.code, done.err) == (4, "")
+    assert "not asked: upstream quits: " in done.out
+    assert "1 of the upstreams could not be asked" in done.out
+
+
+def test_check_offline_starts_nothing_and_looks_at_the_policy_alone(world: World) -> None:
+    world.write(POLICY + table("quits", "--fault", "quits") + WRONG_RULES)
+    done = takeback("check", "--offline", "--policy", world.policy, "--json", env=world.env)
+    assert (done.code, done.json["unreached"]) == (0, {})
+    assert not (world.folder / "takeback.db").exists()
+    assert "rule 5 (lean.set)" in [rule["rule"] for rule in done.json["rules"]]
 
 
 def test_when_none_starts_nothing_is_served_or_undone(world: World) -> None:

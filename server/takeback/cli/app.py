@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from takeback import __version__
-from takeback.cli import acting, installing, looking, pins, playing, policies, serving, surveying
+from takeback.cli import acting, checking, installing, looking, pins, playing, policies, serving, surveying
 
 app = typer.Typer(
     name="takeback",
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 serving.add_to(app)
 policies.add_to(app)
+checking.add_to(app)
 surveying.add_to(app)
 looking.add_to(app)
 acting.add_to(app)

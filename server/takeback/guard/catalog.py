@@ -185,6 +185,10 @@ class Catalog:
         """All tools on offer, in the upstreams' order."""
         return [entry for entry in self._by_exposed.values() if entry.definition.listed]
 
+    def known(self) -> list[Entry]:
+        """All tools of the upstreams, also those that clients are not offered."""
+        return list(self._by_policy.values())
+
     def blocked(self) -> list[Entry]:
         """The tools that must not be called, in the upstreams' order."""
         return [entry for entry in self._by_policy.values() if entry.definition.blocked]

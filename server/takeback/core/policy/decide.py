@@ -81,7 +81,7 @@ def decide(policy: Policy, tool: str, arguments: Mapping[str, JSON], *, tenant: 
         return _decision(policy, numbered, "forward", "the rule says that this tool only reads", ())
     try:
         targets, late = _targets(rule, variables, upstream)
-        verdict, why = _approval(policy, rule, variables | target_variables(targets))
+        verdict, why = approval_of(policy, rule, variables | target_variables(targets))
     except ExpressionError as error:
         raise Undecidable(f"{numbered.id}: {error}") from None
     return replace(_decision(policy, numbered, verdict, why, targets), late_targets=late, upstream=upstream)
@@ -150,7 +150,12 @@ def _target(spec: TargetSpec, variables: Mapping[str, JSON], upstream: str) -> T
     return Target(spec.type, found, spec.name, None, resource)
 
 
-def _approval(policy: Policy, rule: Rule, variables: Mapping[str, JSON]) -> tuple[Verdict, str]:
+def approval_of(policy: Policy, rule: Rule, variables: Mapping[str, JSON]) -> tuple[Verdict, str]:
+    """Whether a write asks a person, and why.
+
+    Raises:
+        ExpressionError: the rule's `approval` has no value for these variables.
+    """
     risk, asked = rule.effective_risk, rule.approval
     if asked == "always":
         return "ask", "the rule asks for approval always"

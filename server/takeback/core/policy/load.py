@@ -15,7 +15,7 @@ from takeback.core.policy.crosscheck import Sound, cited, crosscheck
 from takeback.core.policy.document import Unreadable, parse, shape, without
 from takeback.core.policy.durations import durations
 from takeback.core.policy.environment import fill
-from takeback.core.policy.extending import Base, extended
+from takeback.core.policy.extending import Base, Extended, extended
 from takeback.core.policy.later import later
 from takeback.core.policy.mistakes import Mistake, PolicyMistakes, told
 from takeback.core.policy.schema import LedgerTable, PolicyFile, Rule
@@ -38,6 +38,7 @@ class Policy:
 
     `digest` is over the file's content before anything from the environment was put in; `secrets` are the values that
     were put in. `place` is where the file lies: what is pinned under one policy says nothing about another's upstreams.
+    `written` tells in which file, and where there, a key stands.
     """
 
     file: PolicyFile = field(repr=False)
@@ -45,6 +46,7 @@ class Policy:
     rules: tuple[NumberedRule, ...]
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     place: str = ""
+    written: Extended = field(default=Extended({}, {}), repr=False)
     _by_tool: dict[str, tuple[NumberedRule, ...]] = field(default_factory=dict, init=False, repr=False)
 
     def rules_for(self, tool: str) -> tuple[NumberedRule, ...]:
@@ -76,7 +78,8 @@ def load(text: str | bytes, *, env: Mapping[str, str], source: str = "policy.tom
     mistakes = told(document, known, wrong, crosscheck(_sound(usable, [*_breaking(known), *wrong])))
     if mistakes or file is None:
         raise PolicyMistakes(whole.placed(mistakes), source)
-    return Policy(file, digest(document), tuple(map(_numbered, range(len(file.rule)), file.rule)), filled.secrets)
+    rules = tuple(map(_numbered, range(len(file.rule)), file.rule))
+    return Policy(file, digest(document), rules, filled.secrets, written=whole)
 
 
 def _numbered(index: int, rule: Rule) -> NumberedRule:

@@ -20,6 +20,12 @@ def npm_servers() -> None:
 
 
 @pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> Cut:
+    """Loses a reply of the server behind the guard when told to."""
+    return Cut(tmp_path_factory.mktemp("relay"))
+
+
+@pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory that the file server may touch; each test has a tree of its own in it."""
     return tmp_path_factory.mktemp("root")
@@ -31,9 +37,11 @@ def tree(root: Path, request: pytest.FixtureRequest) -> Tree:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def files(npm_servers: None, root: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
+async def files(
+    npm_servers: None, root: Path, cut: Cut, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Guarded]:
     """One guard for a whole module: paths tell its tests apart."""
-    async with guarded("filesystem", files_env(root), tmp_path_factory.mktemp("state")) as guard:
+    async with guarded("filesystem", files_env(root, cut), tmp_path_factory.mktemp("state")) as guard:
         yield guard
 
 
@@ -43,8 +51,8 @@ def graph(tmp_path: Path) -> Graph:
 
 
 @pytest.fixture
-async def memory(npm_servers: None, graph: Graph, tmp_path: Path) -> AsyncIterator[Guarded]:
-    async with guarded("memory", memory_env(graph.file), tmp_path) as guard:
+async def memory(npm_servers: None, graph: Graph, cut: Cut, tmp_path: Path) -> AsyncIterator[Guarded]:
+    async with guarded("memory", memory_env(graph.file, cut), tmp_path) as guard:
         yield guard
 
 
@@ -60,16 +68,10 @@ def repo(outer: Repo, request: pytest.FixtureRequest) -> Repo:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def git(outer: Repo, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
+async def git(outer: Repo, cut: Cut, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
     """One guard for a whole module: repositories tell its tests apart."""
-    async with guarded("git", git_env(outer.root), tmp_path_factory.mktemp("state")) as guard:
+    async with guarded("git", git_env(outer.root, cut), tmp_path_factory.mktemp("state")) as guard:
         yield guard
-
-
-@pytest.fixture(scope="module")
-def cut(tmp_path_factory: pytest.TempPathFactory) -> Cut:
-    """Loses a reply of the server behind the guard when told to."""
-    return Cut(tmp_path_factory.mktemp("relay"))
 
 
 @pytest.fixture(scope="module")

@@ -39,18 +39,6 @@ def server(package: str) -> str:
     return str(INSTALLED / "@modelcontextprotocol" / package / "dist" / "index.js")
 
 
-def files_env(root: Path) -> dict[str, str]:
-    return {"FILES_COMMAND": str(NODE), "FILES_SERVER": server("server-filesystem"), "FILES_ROOT": str(root)}
-
-
-def memory_env(file: Path) -> dict[str, str]:
-    return {"MEMORY_COMMAND": str(NODE), "MEMORY_SERVER": server("server-memory"), "MEMORY_FILE": str(file)}
-
-
-def git_env(repository: Path) -> dict[str, str]:
-    return {"GIT_SERVER": str(GIT_SERVER), "GIT_REPOSITORY": str(repository)}
-
-
 @dataclass(frozen=True, slots=True)
 class Cut:
     """Puts a relay before a server, which loses the reply of a tool on order: the server dies once it has answered."""
@@ -91,3 +79,15 @@ def sqlite_env(file: Path, cut: Cut) -> dict[str, str]:
 
 def excel_env(folder: Path, cut: Cut) -> dict[str, str]:
     return {"EXCEL_COMMAND": cut.before(programs("excel") / "excel-mcp-server"), "EXCEL_DIR": str(folder)}
+
+
+def files_env(root: Path, cut: Cut) -> dict[str, str]:
+    return {"FILES_COMMAND": cut.before(NODE), "FILES_SERVER": server("server-filesystem"), "FILES_ROOT": str(root)}
+
+
+def memory_env(file: Path, cut: Cut) -> dict[str, str]:
+    return {"MEMORY_COMMAND": cut.before(NODE), "MEMORY_SERVER": server("server-memory"), "MEMORY_FILE": str(file)}
+
+
+def git_env(repository: Path, cut: Cut) -> dict[str, str]:
+    return {"GIT_SERVER": cut.before(GIT_SERVER), "GIT_REPOSITORY": str(repository)}

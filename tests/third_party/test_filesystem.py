@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from .guarded import Guarded, every_tool_has_a_rule
-from .servers import files_env
+from .servers import Cut, files_env
 from .world import Tree
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_every_tool_of_the_server_has_a_rule(files: Guarded, root: Path) -> None:
-    await every_tool_has_a_rule(files, "filesystem", "files", files_env(root))
+async def test_every_tool_of_the_server_has_a_rule(files: Guarded, root: Path, cut: Cut) -> None:
+    await every_tool_has_a_rule(files, "filesystem", "files", files_env(root, cut))
 
 
 async def test_reads_pass_and_are_no_actions(files: Guarded, tree: Tree) -> None:

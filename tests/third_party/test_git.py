@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from .guarded import Guarded, every_tool_has_a_rule
-from .servers import git_env
+from .servers import Cut, git_env
 from .world import Repo
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_every_tool_of_the_server_has_a_rule(git: Guarded, outer: Repo) -> None:
-    await every_tool_has_a_rule(git, "git", "git", git_env(outer.root))
+async def test_every_tool_of_the_server_has_a_rule(git: Guarded, outer: Repo, cut: Cut) -> None:
+    await every_tool_has_a_rule(git, "git", "git", git_env(outer.root, cut))
 
 
 async def test_staging_is_undone_and_staging_again_after_an_edit_is_no_retry(git: Guarded, repo: Repo) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from .guarded import Guarded, every_tool_has_a_rule
-from .servers import memory_env
+from .servers import Cut, memory_env
 from .world import Graph, entity, relation
 
 EVE: dict[str, Any] = {"name": "Eve", "entityType": "poet", "observations": ["rhymes", "is 3"]}
@@ -17,8 +17,8 @@ def named(one: str, kind: str, other: str) -> dict[str, Any]:
     return {"from": one, "to": other, "relationType": kind}
 
 
-async def test_every_tool_of_the_server_has_a_rule(memory: Guarded, graph: Graph) -> None:
-    await every_tool_has_a_rule(memory, "memory", "memory", memory_env(graph.file))
+async def test_every_tool_of_the_server_has_a_rule(memory: Guarded, graph: Graph, cut: Cut) -> None:
+    await every_tool_has_a_rule(memory, "memory", "memory", memory_env(graph.file, cut))
 
 
 async def test_created_entities_are_deleted_and_those_that_were_there_stay(memory: Guarded, graph: Graph) -> None:

@@ -24,7 +24,7 @@ PATHS: dict[str, Any] = {
         "head": {"operationId": "peek", "responses": {}},
         "post": {"operationId": "create", "responses": {}},
     },
-    "/item": {"get": {"operationId": "get", "responses": ANSWER}},
+    "/item": {"get": {"operationId": "get", "responses": ANSWER}, "put": {"operationId": "write", "responses": ANSWER}},
 }
 DOCUMENT = document(PATHS)
 
@@ -82,6 +82,15 @@ async def test_an_answer_of_another_shape_than_promised_is_not_thrown_away_by_a_
     result = await call(client, "get")
     assert result["structuredContent"] == {"body": [1]}
     assert text_of(result) == ["[1]"]
+
+
+@pytest.mark.parametrize("tool", ["get", "write"])
+async def test_a_web_page_where_data_was_promised_is_no_answer(api: Api, client: HttpConnector, tool: str) -> None:
+    api.handler = lambda _: Response("<html>Log in</html>", media_type="text/html")
+    with pytest.raises(OutcomeUnknown, match="a web page instead of data") as caught:
+        await call(client, tool)
+    assert caught.value.kind == "malformed"
+    assert text_of(await call(client, "list")) == ["<html>Log in</html>"]
 
 
 async def test_text_is_decoded_by_its_charset_and_kept_exactly(api: Api, client: HttpConnector) -> None:
@@ -214,6 +223,29 @@ async def test_a_time_out_before_the_connection_stands_sent_nothing(client: Http
         with pytest.raises(NotSent, match="no connection in time"):
             await call(other, "create", timeout=0.2)
         await other.close()
+
+
+async def test_a_proxy_that_gives_no_way_through_sent_nothing(
+    client: HttpConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        if len(asked) == 1:
+            writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        else:
+            await reader.read()
+
+    async with scripted(script) as url:
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        other = await _at(client, "https://api.example")
+        with pytest.raises(NotSent, match="the proxy says 403"):
+            await call(other, "create")
+        with pytest.raises(NotSent, match="no connection in time"):
+            await call(other, "create", timeout=0.2)
+        await other.close()
+    assert [request.split()[0] for request in asked] == [b"CONNECT", b"CONNECT"]
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n"

@@ -21,6 +21,10 @@ WRONG = (
         AT + 'base_url = "ftp://h"',
         "upstream.x.base_url: must be an http(s) address without a query; credentials have their place in `auth`",
     ),
+    (
+        'openapi = "https://user:pw@h/a.json"',
+        "upstream.x.openapi: must hold no credentials; they have their place in `auth`",
+    ),
     (AT + 'methods = ["GE T"]', 'upstream.x.methods[1]: is no HTTP method; write "GET", "POST", and so on'),
     (
         '[upstream.x.operation.t]\nmethod = "GET"\npath = "/"',

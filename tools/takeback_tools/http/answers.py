@@ -87,7 +87,7 @@ def _success(reply: Reply, *, structured: bool, address: str) -> dict[str, Any]:
     result: dict[str, Any] = {"content": [], "_meta": meta}
     value = _NOTHING
     if reply.content:
-        result["content"], value = _content(reply, address)
+        result["content"], value = _content(reply, address, promised=structured)
     if isinstance(value, dict):
         result["structuredContent"] = value
     elif structured:
@@ -104,9 +104,12 @@ def strong(etag: str | None) -> str | None:
     return etag if etag and etag.startswith('"') and etag.endswith('"') and len(etag) > 1 else None
 
 
-def _content(reply: Reply, address: str) -> tuple[list[dict[str, Any]], Any]:
-    """The content blocks, and the value where the body is JSON."""
+def _content(reply: Reply, address: str, *, promised: bool) -> tuple[list[dict[str, Any]], Any]:
+    """The content blocks, and the value where the body is JSON, as the document may have promised."""
     kind = reply.headers.get("content-type", "")
+    if promised and essence(kind) == "text/html":
+        # A page where data was promised is somebody else's word: a portal's, a login's, a proxy's.
+        raise OutcomeUnknown("malformed", f"{reply.said}, but the answer is a web page instead of data")
     text = _text(reply)
     if text is None:
         return [_binary(reply, essence(kind), address)], _NOTHING

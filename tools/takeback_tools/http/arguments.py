@@ -34,9 +34,12 @@ class Arguments:
         self.body: Body | None = None
 
     def add_parameter(self, node: Node) -> None:
-        """Take in a parameter. Headers that HTTP or the guard sets are no arguments: a model would make them up."""
-        name, place = node.value.get("name"), node.value.get("in")
-        if not isinstance(name, str) or place not in DEFAULT_STYLE:
+        """Take in a parameter, which has a name and a place.
+
+        Headers that HTTP or the guard sets are no arguments: a model would make them up.
+        """
+        name, place = node.value["name"], node.value["in"]
+        if place not in DEFAULT_STYLE:
             return
         if place == "header":
             self.headers.add(name.lower())

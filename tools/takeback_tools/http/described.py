@@ -17,6 +17,7 @@ from takeback_tools.http.bodies import is_json, preferred
 from takeback_tools.http.naming import tool_name
 from takeback_tools.http.operations import Operation, hints
 from takeback_tools.http.outputs import output_schema
+from takeback_tools.http.parameters import parameters_of
 from takeback_tools.http.places import first_server, is_same_origin
 from takeback_tools.http.references import DanglingReference, Node, References
 from takeback_tools.http.requests import Requests
@@ -134,7 +135,7 @@ def _each(source: Source) -> Iterator[Described]:
 def _operation(source: Source, name: str, described: Described) -> Operation:
     references = source.references
     arguments = Arguments(references, Schemas(references, "in"))
-    for node in _parameters(described, references):
+    for node in parameters_of(described.shared, described.own, references):
         arguments.add_parameter(node)
     arguments.add_missing_from(described.path)
     arguments.add_body(references.follow(described.own.at("requestBody")))
@@ -169,17 +170,6 @@ def _own_base(source: Source, described: Described) -> str | None:
     if not is_same_origin(base, source.base):
         raise Elsewhere(f"it goes to {base}, and the others to {source.base}")
     return base
-
-
-def _parameters(described: Described, references: References) -> list[Node]:
-    """Those of the path item, unless the operation has its own of the same name and place."""
-    found: dict[tuple[JSON, JSON], Node] = {}
-    for holder in (described.shared, described.own):
-        for item in holder.at("parameters").items():
-            node = references.follow(item)
-            if isinstance(node.value, Mapping):
-                found[node.value.get("name"), node.value.get("in")] = node
-    return list(found.values())
 
 
 def _conditional(described: Described, arguments: Arguments) -> bool:

@@ -71,7 +71,8 @@ class _Course:
 
     async def trace(self, event: str, facts: Mapping[str, Any]) -> None:
         if event.endswith("send_request_headers.started"):
-            self.sent = True
+            # What asks a proxy for a way through is not yet the request.
+            self.sent = self.sent or facts["request"].method != b"CONNECT"
         elif event.endswith("connect_tcp.complete"):
             self.connection = facts.get("return_value")
 
@@ -105,6 +106,8 @@ async def exchange(
             await _carry(client, request, course, longest)
     except TimeoutError:
         reply = course.failed("timeout", f"no answer within {timeout:g} s" if course.sent else "no connection in time")
+    except httpx2.ProxyError as error:
+        raise NotSent(f"no connection: the proxy says {_why(error)}") from None
     except (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
         raise NotSent(f"the request cannot be written: {_why(error)}") from None
     except _TooLong as error:

@@ -104,15 +104,14 @@ class Origin:
             query = url.query.decode("ascii")
             url = url.copy_with(query=f"{query}&{signature.query}".lstrip("&").encode("ascii"))
         request = self._client.build_request(method, url, headers=sent, content=content)
-        left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
         try:
-            return await exchange(self._client, request, left), signature
+            return await exchange(self._client, request, _left(deadline)), signature
         except OutcomeUnknown as unknown:
             if unknown.kind != "lost" or method not in SAFE:
                 raise
         # An idle connection that the server closes as it is used again; asking once more changes nothing.
         request = self._client.build_request(method, url, headers=sent, content=content)
-        return await exchange(self._client, request, left), signature
+        return await exchange(self._client, request, _left(deadline)), signature
 
     def _onward(self, method: str, url: httpx2.URL, reply: Reply) -> httpx2.URL | dict[str, Any]:
         """Where a redirect leads, or the result where it is not followed.
@@ -149,6 +148,10 @@ class Origin:
         except (NotSent, OutcomeUnknown) as problem:
             why = str(problem)
         return _done(reply, f"It is done; its result at {shown(url)} could not be had ({why}).")
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(deadline - time.monotonic(), 0.0)
 
 
 def _done(reply: Reply, note: str) -> dict[str, Any]:

@@ -103,8 +103,8 @@ class Schemas:
         if key in _NAMED and isinstance(value, Mapping):
             found[key] = {name: self.convert(node) for name, node in below.each() if not self._is_hidden(node)}
         elif key == "required" and isinstance(value, list):
-            found[key] = [name for name in value if isinstance(name, str)]
-        elif key == "items" and isinstance(value, list):
+            found[key] = list(dict.fromkeys(name for name in value if isinstance(name, str)))
+        elif key == "items" and isinstance(value, list) and value:
             found["prefixItems"] = [self.convert(node) for node in below.items()]
         elif key in _SEVERAL and isinstance(value, list) and value:
             found[key] = [self.convert(node) for node in below.items()]
@@ -155,9 +155,10 @@ def _is_assertion(key: str, value: JSON) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if key == "type":
         wanted = value if isinstance(value, list) else [value]
-        return bool(wanted) and all(isinstance(one, str) and one in _TYPES for one in wanted)
+        known = [one for one in wanted if isinstance(one, str) and one in _TYPES]
+        return bool(wanted) and len(set(known)) == len(wanted)
     if key in _NUMBERS:
-        return number
+        return number and (key != "multipleOf" or value > 0)
     if key in _COUNTS:
         return number and value >= 0 and int(value) == value
     if key in _TEXTS:

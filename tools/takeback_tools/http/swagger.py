@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from takeback.core.jsontext import JSON
 from takeback_tools.http.bodies import FORM, JSON_TYPE, MULTIPART
+from takeback_tools.http.parameters import parameters_of
 from takeback_tools.http.references import DanglingReference, Node, References
 
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch"})
@@ -47,31 +48,25 @@ class _Conversion:
         for path, item in self._main.at("paths").each():
             try:
                 paths[path] = self._path_item(self._references.follow(item))
-            except DanglingReference:
-                continue
+            except DanglingReference as dangling:
+                paths[path] = {"$ref": str(dangling)}
         return {"openapi": "3.0.3", "paths": paths, "servers": _servers(self._main.value)}
 
     def _path_item(self, item: Node) -> dict[str, JSON]:
-        shared = self._parameters(item)
         return {
-            key: self._operation(node, shared)
+            key: self._operation(node, item)
             for key, node in item.each()
             if key in _METHODS and isinstance(node.value, Mapping)
         }
 
-    def _parameters(self, holder: Node) -> dict[tuple[JSON, JSON], Node]:
-        found: dict[tuple[JSON, JSON], Node] = {}
-        for item in holder.at("parameters").items():
-            node = self._references.follow(item)
-            if isinstance(node.value, Mapping):
-                found[node.value.get("name"), node.value.get("in")] = node
-        return found
-
-    def _operation(self, operation: Node, shared: Mapping[tuple[JSON, JSON], Node]) -> dict[str, JSON]:
+    def _operation(self, operation: Node, shared: Node) -> dict[str, JSON]:
         kept = ("operationId", "summary", "description", "tags", "deprecated")
         found = {key: operation.value[key] for key in kept if key in operation.value}
-        parameters = list({**shared, **self._parameters(operation)}.values())
-        plain = [node for node in parameters if node.value.get("in") in {"path", "query", "header"}]
+        try:
+            parameters = parameters_of(shared, operation, self._references)
+        except DanglingReference as dangling:
+            return {**found, "parameters": [{"$ref": str(dangling)}]}  # whoever reads it finds out, too, and says so
+        plain = [node for node in parameters if node.value["in"] in {"path", "query", "header"}]
         found["parameters"] = [_parameter(node) for node in plain]
         body = self._body(operation, parameters)
         if body is not None:
@@ -87,11 +82,11 @@ class _Conversion:
     def _body(self, operation: Node, parameters: list[Node]) -> dict[str, JSON] | None:
         consumes = self._types(operation, "consumes")
         for node in parameters:
-            if node.value.get("in") == "body":
+            if node.value["in"] == "body":
                 about = {key: node.value[key] for key in ("description", "required") if key in node.value}
                 schema = _absolute(node.at("schema"))
                 return {**about, "content": {kind: {"schema": schema} for kind in consumes or [JSON_TYPE]}}
-        fields = [node for node in parameters if node.value.get("in") == "formData"]
+        fields = [node for node in parameters if node.value["in"] == "formData"]
         return _form(fields, consumes) if fields else None
 
     def _response(self, response: Node, produces: list[str]) -> dict[str, JSON]:
@@ -121,7 +116,7 @@ def _parameter(node: Node) -> dict[str, JSON]:
     kept = ("name", "in", "description", "required")
     found = {key: node.value[key] for key in kept if key in node.value}
     found["schema"] = _own_schema(node)
-    if node.value.get("type") == "array" and node.value.get("in") == "query":
+    if node.value.get("type") == "array" and node.value["in"] == "query":
         found["style"], found["explode"] = _STYLES.get(str(node.value.get("collectionFormat")), _STYLES["csv"])
     return found
 
@@ -138,14 +133,14 @@ def _form(fields: list[Node], consumes: list[str]) -> dict[str, JSON]:
     schemas: dict[str, JSON] = {}
     encoding: dict[str, JSON] = {}
     for node in fields:
-        name = str(node.value.get("name"))
+        name = node.value["name"]
         schemas[name] = _own_schema(node)
         if isinstance(node.value.get("description"), str):
             schemas[name] = {**schemas[name], "description": node.value["description"]}
         if node.value.get("type") == "array":
             style, explode = _STYLES.get(str(node.value.get("collectionFormat")), _STYLES["csv"])
             encoding[name] = {"style": style, "explode": explode}
-    required = [str(node.value.get("name")) for node in fields if node.value.get("required") is True]
+    required = [node.value["name"] for node in fields if node.value.get("required") is True]
     schema: dict[str, JSON] = {"type": "object", "properties": schemas}
     if required:
         schema["required"] = required

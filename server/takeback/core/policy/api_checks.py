@@ -14,6 +14,7 @@ from takeback.core.policy.slots import BadTemplate, slots, sole
 TYPES: Final = ("string", "integer", "number", "boolean", "object", "array")
 
 _BASE: Final = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
+_WITH_USER: Final = re.compile(r"https?://[^/?#]*@")
 _METHOD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}")
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -32,6 +33,8 @@ def api_mistakes(keys: Keys, upstream: Upstream) -> Iterator[Mistake]:
         yield Mistake(
             (*keys, "base_url"), "must be an http(s) address without a query", "credentials have their place in `auth`"
         )
+    if upstream.openapi is not None and _WITH_USER.match(upstream.openapi) is not None:
+        yield Mistake((*keys, "openapi"), "must hold no credentials", "they have their place in `auth`")
     if upstream.openapi is None and not upstream.operation:
         yield Mistake(
             keys, "has no tools", "name a document with `openapi`, or declare `[upstream.NAME.operation.TOOL]`"

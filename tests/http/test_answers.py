@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from takeback.ports import HTTP, VERSION, Answered, Busy, Changed, NotSent, OutcomeUnknown
 from takeback_tools.http.connector import HttpConnector
+from takeback_tools.http.exchange import LONGEST_ANSWER
 from tests.http.served import BOUND, Api, Seen, call, connected, document, free_port, reply, scripted, serving, text_of
 
 ITEM = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
@@ -324,16 +325,19 @@ async def test_a_read_that_met_a_dying_connection_is_asked_again_and_a_write_is_
     assert asked == [b"POST"]
 
 
-async def test_an_endless_answer_is_not_read_to_its_end(client: HttpConnector, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_endless_answer_is_not_read_to_its_end(client: HttpConnector) -> None:
     closed = asyncio.Event()
+    written = 0
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n")
         try:
             while True:
                 writer.write(b"x" * 1_000_000)
                 await writer.drain()
+                written += 1_000_000
         finally:
             closed.set()
 
@@ -344,6 +348,7 @@ async def test_an_endless_answer_is_not_read_to_its_end(client: HttpConnector, m
         async with asyncio.timeout(BOUND):
             await closed.wait()
         await other.close()
+    assert written < 2 * LONGEST_ANSWER
 
 
 async def test_only_calls_of_tools_mean_anything(client: HttpConnector) -> None:

@@ -109,8 +109,8 @@ def test_after_the_agents_own_undo_it_runs_again_and_after_another_ones_it_does_
     by_agent = claimed(id="u1", origin=Origin.UNDO, principal="agent")
     by_other = claimed(id="u1", origin=Origin.UNDO, principal="anna (command line)")
     own = frozenset({"agent"})
-    assert judge(undone, newest_generation=0, own_principals=own, undone_by=by_agent) == Go(1)
-    assert judge(undone, newest_generation=0, own_principals=own, undone_by=by_other) == Refuse(
+    assert judge(undone, newest_generation=0, own_principals=own, undone_by=by_agent.principal) == Go(1)
+    assert judge(undone, newest_generation=0, own_principals=own, undone_by=by_other.principal) == Refuse(
         undone, "undone_by_other"
     )
     assert judge(undone, newest_generation=0, own_principals=own) == Refuse(undone, "undone_by_other")

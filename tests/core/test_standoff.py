@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from takeback.core.images import WHOLE, Image, Part, Presence
-from takeback.core.merging import Entangled, taken_out
+from takeback.core.merging import Entangled, alike, taken_out
 from takeback.core.policy.schema import KeyedList
 from takeback.core.redaction import redact
 from takeback.core.standoff import DIRTY, GONE, TOUCHED, UNSURE, Manner, Standoff, restored, stand
@@ -214,3 +214,18 @@ def test_a_merged_value_is_what_is_to_be_read_afterwards() -> None:
     found = stood(now(tags=["a", "b", "vip"]), "tags", lists={"tags": "set"})
     assert [(d.field, d.before) for d in found.restore] == [("tags", ["a", "vip"])]
     assert stood(now(tags=["a", "vip"]), "tags", lists={"tags": "set"}).already == ("tags",)
+
+
+@given(ELEMENTS, st.randoms())
+def test_a_set_has_no_order(elements: list[int], chance: Any) -> None:
+    shuffled = list(elements)
+    chance.shuffle(shuffled)
+    assert alike("set", elements, shuffled)
+    assert alike(KeyedList(key="id"), [{"id": n} for n in elements], [{"id": n} for n in shuffled])
+    assert alike(None, elements, shuffled) == (elements == shuffled)
+    assert not alike("set", elements, [*elements, 99])
+
+
+def test_a_set_in_another_order_is_as_it_was_left() -> None:
+    assert stood(now(tags=["b", "a"]), "tags", lists={"tags": "set"}).restore
+    assert stood(now(tags=["b", "a"]), "tags").conflicts

@@ -35,6 +35,7 @@ async def test_a_run_goes_back_newest_first(guard: GuardForTests, desk: Desk) ->
     answer = await guard.undo("run", confirm=preview.confirm)
     assert (answer.ok, answer.outcome) == (True, "exact")
     assert "Undone: 3 of 3 (3 exactly), read back." in answer.text
+    assert "3 unconditioned" in answer.text
     for name, record in desk.records.items():
         assert {**record, "seen": 0} == {**before[name], "seen": 0}
 
@@ -120,7 +121,7 @@ async def test_one_that_fails_keeps_what_it_rests_on_and_nothing_else(guard: Gua
     desk.records["T-1"]["priority"] = "somebody's"
     answer = await agreed(guard, "run")
     assert not answer.ok
-    assert answer.outcome == "refused"
+    assert answer.outcome == "compensated"
     assert "Undone: 1 of 3" in answer.text
     assert "1 refused and left as they are" in answer.text
     assert "1 kept, because something that rests on them still stands" in answer.text
@@ -220,3 +221,25 @@ async def test_an_undo_that_goes_wrong_needs_an_operator_and_is_queued(guard: Gu
     assert (answer.ok, answer.outcome) == (False, "failed")
     assert (await guard.ledger.action("acme", action)).status is Status.NEEDS_OPERATOR
     assert action in {item.action for item in await guard.ledger.queue("acme")}
+
+
+async def test_what_is_back_already_is_out_of_force_and_may_be_done_again(guard: GuardForTests, desk: Desk) -> None:
+    action = await done(guard, "set", HIGH)
+    desk.records["T-1"]["priority"] = "normal"
+    answer = await guard.undo(action)
+    assert (answer.ok, answer.outcome) == (True, "exact")
+    found = await guard.ledger.action("acme", action)
+    assert (found.status, found.in_force) == (Status.COMPENSATED, False)
+    assert (await guard.undo("run")).outcome is None
+    again = await guard.call("set", HIGH)
+    assert again.action is not None
+    assert (again.action.id != action, desk.records["T-1"]["priority"]) == (True, "high")
+
+
+async def test_in_a_cascade_what_changed_nothing_is_no_obstacle(guard: GuardForTests, desk: Desk) -> None:
+    first = await done(guard, "set", HIGH)
+    await done(guard, "set", {"id": "T-1", "priority": "high", "status": "open"})
+    offered = await guard.undo(first)
+    answer = await guard.undo(first, confirm=offered.confirm)
+    assert (answer.ok, answer.outcome) == (True, "exact"), answer.text
+    assert desk.records["T-1"]["priority"] == "normal"

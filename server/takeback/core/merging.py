@@ -29,9 +29,9 @@ def taken_out(kind: ListKind, before: JSON, after: JSON, current: JSON) -> JSON:
     Raises:
         Entangled: others changed the same part of it, or it has not the shape that the rule says.
     """
-    if same(current, after):
+    if alike(kind, current, after):
         return before
-    if same(current, before):
+    if alike(kind, current, before):
         return current
     match kind:
         case "set":
@@ -42,6 +42,24 @@ def taken_out(kind: ListKind, before: JSON, after: JSON, current: JSON) -> JSON:
             return _keyed(_items(before), _items(after), _items(current), key)
         case _:
             assert_never(kind)
+
+
+def alike(kind: ListKind | None, one: JSON, other: JSON) -> bool:
+    """Whether two values are the same, once the order of what has no order is left out."""
+    if same(one, other):
+        return True
+    if kind is None or kind == "lines" or not (isinstance(one, list) and isinstance(other, list)):
+        return False
+    if kind == "set":
+        return _by_value(one).keys() == _by_value(other).keys()
+    try:
+        return same(_named(one, kind.key), _named(other, kind.key))
+    except Entangled:
+        return False
+
+
+def _named(items: list[JSON], key: str) -> dict[str, JSON]:
+    return {name.decode(): item for name, item in _by_key(items, key).items()}
 
 
 def _items(value: JSON) -> list[JSON]:

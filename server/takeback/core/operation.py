@@ -89,12 +89,12 @@ def judge(
     newest_generation: int,
     later: tuple[Action, ...] = (),
     own_principals: frozenset[str] = frozenset(),
-    undone_by: Action | None = None,
+    undone_by: str | None = None,
 ) -> Verdict:
     """What an equal call gets, whatever the ledger says of the newest action with its operation.
 
     `earlier` is the newest action of the logical operation that is not void. `later` are actions of the same run begun
-    after it, in force, on one of its targets. `undone_by` is the compensation of `earlier`, where it was compensated;
+    after it, in force, on one of its targets. `undone_by` is who took `earlier` back, where it was compensated;
     `own_principals` are those whose undo counts as the agent's own wish.
     """
     if earlier is None:
@@ -122,10 +122,8 @@ def judge(
             assert_never(earlier.status)
 
 
-def _after_compensation(
-    earlier: Action, newest_generation: int, own: frozenset[str], undone_by: Action | None
-) -> Verdict:
-    if undone_by is not None and undone_by.principal in own:
+def _after_compensation(earlier: Action, newest_generation: int, own: frozenset[str], undone_by: str | None) -> Verdict:
+    if undone_by is not None and undone_by in own:
         return Go(newest_generation + 1)
     return Refuse(earlier, "undone_by_other")
 

@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from takeback.core.images import WHOLE, Difference, Image, Presence, differences, field_value, leaf, same
+from takeback.core.images import WHOLE, Difference, Image, Presence, differences, field_value, leaf
 from takeback.core.jsontext import JSON
-from takeback.core.merging import Entangled, taken_out
+from takeback.core.merging import Entangled, alike, taken_out
 from takeback.core.policy.schema import ListKind
 from takeback.core.redaction import is_redacted
 
@@ -105,16 +105,16 @@ def _judged(
         return _counter(name, now, manner.moved[leaf(name)])
     if name.endswith(WHOLE):
         return _whole(before, after, current, difference, manner)
-    was, made = difference.before, difference.after
+    was, made, kind = difference.before, difference.after, manner.lists.get(leaf(name))
     if not _is_there(current, name):
         return Conflict(name, was, made, None, GONE)
-    if same(now, was):
+    if alike(kind, now, was):
         return name
     if why := _objection(leaf(name), manner):
         return Conflict(name, was, made, now, why)
-    if same(now, made):
+    if alike(kind, now, made):
         return Conflict(name, was, made, now, TOUCHED) if manner.touched else Difference(name, was, now)
-    if (kind := manner.lists.get(leaf(name))) is not None:
+    if kind is not None:
         return _merged(kind, difference, now)
     return Conflict(name, was, made, now)
 
@@ -169,7 +169,7 @@ def _merged(kind: ListKind, difference: Difference, now: JSON) -> Difference | C
         wanted = taken_out(kind, was, made, now)
     except Entangled as entangled:
         return Conflict(name, was, made, now, str(entangled))
-    return name if same(wanted, now) else Difference(name, wanted, now)
+    return name if alike(kind, wanted, now) else Difference(name, wanted, now)
 
 
 def restored(before: Image, current: Image, standoff: Standoff) -> Any:

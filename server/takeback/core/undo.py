@@ -7,12 +7,15 @@ else's and stays.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from takeback.core.images import WHOLE, Difference, Image, differences, field_value, leaf, same
+from takeback.core.images import WHOLE, Difference, Image, differences, field_value, leaf
 from takeback.core.jsontext import JSON
+from takeback.core.merging import alike
+from takeback.core.policy.schema import ListKind
 from takeback.core.vocabulary import UndoOutcome
 
 
@@ -111,15 +114,18 @@ def judge_outcome(
     *,
     ignore: tuple[str, ...],
     residue: tuple[str, ...] = (),
+    lists: Mapping[str, ListKind] | None = None,
 ) -> Outcome:
     """Compare what is there after the compensation (D) with what should be, field by field.
 
     `expected` maps fields (as `differences` names them; `*` for a whole target) to the values they should hold.
-    Fields beyond it that changed between C and D are residue, too: the compensation did more than it should.
+    Fields beyond it that changed between C and D are residue, too: the compensation did more than it should. `lists`
+    says by field which lists have no order.
     """
     if not restored.readable:
         return Outcome(UndoOutcome.FAILED, "the state after it could not be read", residue=tuple(expected))
-    wrong = {name: _off(restored, name, value, ignore) for name, value in expected.items()}
+    kinds = lists or {}
+    wrong = {name: _off(restored, name, value, ignore, kinds) for name, value in expected.items()}
     put_back = tuple(name for name, off in wrong.items() if name not in off)
     off = tuple(field for fields in wrong.values() for field in fields)
     if off and not put_back:
@@ -136,14 +142,16 @@ def judge_outcome(
     return Outcome(UndoOutcome.EXACT, f"{', '.join(_plain(n) for n in put_back) or 'nothing'} as before", put_back)
 
 
-def _off(image: Image, name: str, value: JSON, ignore: tuple[str, ...]) -> tuple[str, ...]:
+def _off(
+    image: Image, name: str, value: JSON, ignore: tuple[str, ...], kinds: Mapping[str, ListKind]
+) -> tuple[str, ...]:
     """What is not as expected: the field itself, or for a whole target those of its fields that are not."""
     found = field_value(image, name)
     if isinstance(found, dict) and isinstance(value, dict) and name.endswith(WHOLE):
         prefix = name.removesuffix(WHOLE)
         names = sorted((found.keys() | value.keys()) - set(ignore))
-        return tuple(prefix + n for n in names if not same(found.get(n), value.get(n)))
-    return () if same(found, value) else (name,)
+        return tuple(prefix + n for n in names if not alike(kinds.get(n), found.get(n), value.get(n)))
+    return () if alike(kinds.get(leaf(name)), found, value) else (name,)
 
 
 def _plain(name: str) -> str:

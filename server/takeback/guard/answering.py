@@ -11,7 +11,7 @@ from takeback.core.jsontext import loads
 from takeback.core.operation import Refuse
 from takeback.core.vocabulary import RetryLayer
 from takeback.core.wording import changed_meanwhile, mismatch, refused, replayed, took_effect, undone_by
-from takeback.guard.judging import current_image, stored_image, undone_by_whom
+from takeback.guard.judging import current_image, newest_undo, stored_image, undone_by_whom
 from takeback.guard.replies import Reply, own_result, own_word
 from takeback.guard.services import Services, Work
 from takeback.ports import Standing
@@ -34,8 +34,8 @@ async def refuse(services: Services, work: Work, refusal: Refuse) -> Reply:
         case "mismatch":
             text = mismatch(action)
         case "undone_by_other":
-            undo = await undone_by_whom(services, action)
-            text = undone_by(action, undo.principal if undo else "a person", undo.reason if undo else None)
+            undo, who = await newest_undo(services, action), await undone_by_whom(services, action)
+            text = undone_by(action, who or "a person", undo.reason if undo else None)
         case "changed_meanwhile":
             left, now = await stored_image(services, action.after), await current_image(services, work)
             text = changed_meanwhile(action, differences(left, now, ignore=work.ignore) if left is not None else ())

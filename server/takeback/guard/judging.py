@@ -17,7 +17,7 @@ async def judge_call(services: Services, work: Work, standing: Standing) -> Verd
     """The verdict of the table on this call, with what later actions and undos make of it."""
     earlier = standing.earlier
     later: tuple[Action, ...] = ()
-    undone: Action | None = None
+    undone: str | None = None
     if work.client_key is not None and earlier is not None and earlier.status is Status.SUCCEEDED:
         return Replay(earlier)
     if work.client_key is not None and earlier is not None and earlier.status is Status.COMPENSATED:
@@ -46,7 +46,13 @@ def ran_after(action: Action, earlier: Action) -> bool:
     return action.sent_at is None or earlier.sent_at is None or action.sent_at > earlier.sent_at
 
 
-async def undone_by_whom(services: Services, action: Action) -> Action | None:
+async def undone_by_whom(services: Services, action: Action) -> str | None:
+    """Who took an action back last; also where that needed no call, because it was back already."""
+    undo = await newest_undo(services, action)
+    return (action.outcome or {}).get("by") or (undo.principal if undo is not None else None)
+
+
+async def newest_undo(services: Services, action: Action) -> Action | None:
     """The newest undo of an action."""
     undos = [a for a in await services.ledger.compensations(action.tenant, action.id) if a.origin is Origin.UNDO]
     return undos[-1] if undos else None

@@ -8,15 +8,16 @@ from typing import Final
 from takeback.core.action import Action
 from takeback.core.images import Difference
 from takeback.core.phrases import LONGEST_REASON, quoted
-from takeback.core.states import VOID
+from takeback.core.states import VOID, Happening
+from takeback.core.undo import Outcome
 from takeback.core.vocabulary import Origin, Status, UndoOutcome
 from takeback.core.wording import changes, targets_of
 from takeback.guard import undoing
-from takeback.guard.recording import recovery_item
+from takeback.guard.recording import next_fact, recovery_item
 from takeback.guard.redoing import stands_again
 from takeback.guard.replies import Reply
 from takeback.guard.services import Services
-from takeback.guard.undo_plan import NotUndoable, Plan, conflict_text, plan
+from takeback.guard.undo_plan import ChangedNothing, NotUndoable, Plan, conflict_text, plan
 from takeback.ports import Caller, Change
 
 _WAITING: Final = frozenset({Status.AWAITING_APPROVAL, Status.APPROVED})
@@ -26,13 +27,15 @@ _WAITING: Final = frozenset({Status.AWAITING_APPROVAL, Status.APPROVED})
 class Step:
     """What became of one action. `gone`: it stands in the world no longer. `kept`: left because of what rests on it.
 
-    `outcome` is None while a person must decide first.
+    `outcome` is None while a person must decide first. `unconditioned`: an edit of others in the instant of the write
+    would not have been seen.
     """
 
     text: str
     outcome: UndoOutcome | None
     gone: bool = False
     kept: bool = False
+    unconditioned: bool = False
 
 
 async def undo_one(
@@ -44,6 +47,8 @@ async def undo_one(
         return already(action)
     try:
         found = await plan(services, action, reason)
+    except ChangedNothing as error:
+        return await _back_already(services, caller, action, reason, str(error))
     except NotUndoable as error:
         return _refused(action, f"{error}")
     resting = [one.id for one in found.dependents if one.id in standing or one.in_force]
@@ -59,7 +64,8 @@ async def undo_one(
 def already(action: Action) -> Step:
     """It was taken back before."""
     outcome = (action.outcome or {}).get("outcome") or UndoOutcome.COMPENSATED.value
-    text = f"{action.id} was already undone as {action.compensated_by}; nothing more is needed."
+    how = f" as {action.compensated_by}" if action.compensated_by else ""
+    text = f"{action.id} was already undone{how}; nothing more is needed."
     return Step(text=text, outcome=UndoOutcome(outcome), gone=True)
 
 
@@ -72,15 +78,30 @@ async def carried_out(services: Services, caller: Caller, found: Plan, reason: s
     action = found.action
     if found.standoff.conflicts:
         return await in_conflict(services, found)
+    redone = await stands_again(services, action)
     if found.nothing_to_do:
-        text = f"{action.id}: everything already is as before it; nothing was changed."
-        return Step(text=text, outcome=UndoOutcome.EXACT)
+        why = f"{action.id}: everything already is as before it; nothing was changed"
+        return await _back_already(services, caller, action, reason, why, redone)
     try:
-        redone = await stands_again(services, action)
         reply, done = await undoing.carry_out(services, caller, found, reason, redone)
     except NotUndoable as error:
         return _refused(action, str(error))
     return told(action, reply, done)
+
+
+async def _back_already(
+    services: Services, caller: Caller, action: Action, reason: str, why: str, redone: Action | None = None
+) -> Step:
+    """Nothing needs to be called: that the action stands no longer is written down, with who asked and why."""
+    actor = f"undo for {caller.principal}"
+    began = next_fact(services, action, Happening.COMPENSATE, actor=actor, detail=reason)
+    outcome = Outcome(UndoOutcome.EXACT, why, unconditioned=False, evidence={"by": caller.principal}).document()
+    ended = next_fact(services, began[1], Happening.RESTORE, actor=actor, detail=why, in_force=False, outcome=outcome)
+    facts = [began, ended]
+    if redone is not None:
+        facts.append(next_fact(services, redone, Happening.REDO, actor=actor, detail=why, in_force=True, outcome=None))
+    await services.ledger.commit(Change(actions=tuple(facts), tenant=action.tenant))
+    return Step(text=f"{why}.", outcome=UndoOutcome.EXACT, gone=True)
 
 
 async def in_conflict(services: Services, found: Plan) -> Step:
@@ -108,7 +129,8 @@ def told(action: Action, reply: Reply, done: undoing.Undoing) -> Step:
         if not done.first:
             text = f"Undone in part only: an earlier step of {action.id} was carried out, this one was not. {text}"
         return Step(text=text, outcome=_unfinished(undo, done))
-    return Step(text=_success(undo, done), outcome=outcome.outcome, gone=True)
+    bare = outcome.unconditioned and not done.plan.corrects
+    return Step(text=_success(undo, done), outcome=outcome.outcome, gone=True, unconditioned=bare)
 
 
 def _success(undo: Action, done: undoing.Undoing) -> str:

@@ -33,6 +33,10 @@ class NotUndoable(Exception):
     """The action cannot be taken back; the message says why, in a sentence for people and models."""
 
 
+class ChangedNothing(NotUndoable):
+    """There is nothing to take back: what was read before and after the action is the same."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """How an action would be taken back, as things stand: for the preview, and for carrying it out.
@@ -186,8 +190,8 @@ async def plan_for(
 
 def _refuse_nothing(action: Action, standoff: Standoff, images: tuple[Image | None, ...]) -> None:
     seen = all(image is not None and image.readable for image in images)
-    if seen and standoff.empty and action.verified is Verified.YES:
-        raise NotUndoable(f"{action.id} changed nothing: the target was that way already")
+    if seen and standoff.empty and action.verified in {Verified.YES, Verified.MISMATCH}:
+        raise ChangedNothing(f"{action.id} changed nothing: the target was that way already")
     if standoff.unwritable and not (standoff.restore or standoff.already or standoff.conflicts):
         raise NotUndoable(
             f"{', '.join(standoff.unwritable)} was redacted and is kept as a digest only, so it cannot be written "
@@ -210,7 +214,7 @@ async def _standoff(
     manner = Manner(
         ignore=ignore,
         moved=_counters(action.compensation, differing),
-        lists=_lists(services, action),
+        lists=lists_of(services, action),
         dirty=await dirty_fields(services, action, differing),
         unsure=_unsure(action),
         touched=await _touched(services, action, after, current, ignore),
@@ -238,7 +242,8 @@ def _unsure(action: Action) -> frozenset[str]:
     return frozenset(expected) if isinstance(expected, Mapping) else frozenset({WHOLE})
 
 
-def _lists(services: Services, action: Action) -> Mapping[str, Any]:
+def lists_of(services: Services, action: Action) -> Mapping[str, Any]:
+    """How the parts of the action's fields are told apart, by today's rule."""
     rule = rule_of(services, action)
     return rule.lists if rule is not None else {}
 
@@ -248,9 +253,15 @@ async def _touched(services: Services, action: Action, after: Image, current: Im
 
     That may be an edit to the very value that the action left: it is theirs, and not to be overwritten.
     """
-    if not versions_differ(after, current) or not looks_untouched(after, current, ignore):
-        return False
-    return not await services.ledger.later_writes(action, standing=False)
+    newest = await _newest_image(services, action) or after
+    return versions_differ(newest, current) and looks_untouched(newest, current, ignore)
+
+
+async def _newest_image(services: Services, action: Action) -> Image | None:
+    """What was read of the target after the newest action on it, compensations included, where there is a later one."""
+    later = [one for one in await services.ledger.later_writes(action, standing=False) if one.after is not None]
+    newest = max(later, key=lambda one: one.settled_at or one.created_at, default=None)
+    return await stored_image(services, newest.after) if newest is not None else None
 
 
 def rule_fields(services: Services, action: Action) -> tuple[tuple[str, ...], tuple[str, ...]]:

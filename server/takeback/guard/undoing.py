@@ -29,7 +29,7 @@ from takeback.guard.recording import next_fact, recovery_item
 from takeback.guard.redoing import way_to_redo
 from takeback.guard.replies import Reply
 from takeback.guard.services import Refusal, Services, Work
-from takeback.guard.undo_plan import NotUndoable, Plan, conflict_text, images_of, plan_for, rule_fields
+from takeback.guard.undo_plan import NotUndoable, Plan, conflict_text, images_of, lists_of, plan_for, rule_fields
 from takeback.guard.writing import write
 from takeback.ports import Caller
 
@@ -122,7 +122,12 @@ class Undoing:
         stored_after = self.services.stored_image(after, work.redact)
         stored_before = self.services.stored_image(before, work.redact)
         judged = judge_outcome(
-            expected, stored_before, stored_after, ignore=work.ignore, residue=self.plan.remedy.residue
+            expected,
+            stored_before,
+            stored_after,
+            ignore=work.ignore,
+            residue=self.plan.remedy.residue,
+            lists=lists_of(self.services, self.original),
         )
         evidence = {MOVED: dict(self.moved)} if self.moved else {}
         touches = self.first or bool(differences(stored_before, stored_after, ignore=work.ignore))

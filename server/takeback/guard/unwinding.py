@@ -21,8 +21,6 @@ from takeback.ports import Caller, UndoAnswer
 _NAMED: Final = 20
 """Actions that a report names one by one; more are counted."""
 
-_WORST: Final = (UndoOutcome.FAILED, UndoOutcome.REFUSED, UndoOutcome.COMPENSATED, UndoOutcome.EXACT)
-
 
 @dataclass(slots=True)
 class Report:
@@ -31,11 +29,13 @@ class Report:
     counts: Counter[UndoOutcome] = field(default_factory=Counter)
     waiting: int = 0
     kept: int = 0
+    unconditioned: int = 0
     lines: list[str] = field(default_factory=list)
     left_out: int = 0
 
     def add(self, step: Step) -> None:
         """One action more."""
+        self.unconditioned += step.unconditioned
         if step.kept:
             self.kept += 1
         elif step.outcome is None:
@@ -51,24 +51,38 @@ class Report:
 
     @property
     def outcome(self) -> UndoOutcome | None:
-        """The worst of all; None while something waits for a person."""
+        """What all of it came to; None while something waits for a person. Refused means that nothing went back."""
         if self.waiting:
             return None
-        if self.kept:
-            return UndoOutcome.FAILED if self.counts[UndoOutcome.FAILED] else UndoOutcome.REFUSED
-        return next((outcome for outcome in _WORST if self.counts[outcome]), UndoOutcome.EXACT)
+        if self.counts[UndoOutcome.FAILED]:
+            return UndoOutcome.FAILED
+        stands = self.kept + self.counts[UndoOutcome.REFUSED]
+        if stands and not self.gone:
+            return UndoOutcome.REFUSED
+        return UndoOutcome.COMPENSATED if stands or self.counts[UndoOutcome.COMPENSATED] else UndoOutcome.EXACT
+
+    @property
+    def gone(self) -> int:
+        """How many stand in the world no longer."""
+        return self.counts[UndoOutcome.EXACT] + self.counts[UndoOutcome.COMPENSATED]
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything went back."""
+        return not (self.kept or self.waiting or self.counts[UndoOutcome.REFUSED] or self.counts[UndoOutcome.FAILED])
 
     def text(self, unwinding: Unwinding) -> str:
         """For people and models."""
-        done = self.counts[UndoOutcome.EXACT] + self.counts[UndoOutcome.COMPENSATED]
         some = self.counts[UndoOutcome.COMPENSATED]
         parts = [f"{self.counts[UndoOutcome.EXACT]} exactly", *([f"{some} with residue"] if some else [])]
-        lead = f"[takeback {unwinding.id}] Undone: {done} of {len(unwinding.actions)} ({', '.join(parts)}), read back."
+        total = f"{self.gone} of {len(unwinding.actions)} ({', '.join(parts)})"
+        lead = f"[takeback {unwinding.id}] Undone: {total}, read back."
         others = [
             (self.counts[UndoOutcome.REFUSED], "refused and left as they are"),
             (self.counts[UndoOutcome.FAILED], "failed; a person is needed"),
             (self.kept, "kept, because something that rests on them still stands"),
             (self.waiting, "waiting for a person's approval"),
+            (self.unconditioned, "unconditioned: an edit by others in the same instant would not have been seen"),
         ]
         said = "".join(f" {count} {what}." for count, what in others if count)
         more = f"\n({self.left_out} more are not listed)" if self.left_out else ""
@@ -87,7 +101,7 @@ async def unwind(services: Services, caller: Caller, unwinding: Unwinding, reaso
     outcome = report.outcome
     return UndoAnswer(
         report.text(unwinding),
-        ok=outcome in {UndoOutcome.EXACT, UndoOutcome.COMPENSATED},
+        ok=report.complete,
         action=unwinding.id,
         outcome=outcome.value if outcome is not None else None,
     )

@@ -14,6 +14,7 @@ from takeback.core.action import Action
 from takeback.core.images import differences
 from takeback.core.jsontext import JSON
 from takeback.core.vocabulary import Status
+from takeback.core.voice import Audience
 from takeback.core.wording import shown, targets_of
 from takeback.guard import history as stories
 from takeback.ports import HistoryQuery
@@ -130,20 +131,24 @@ def show(
 def explain(
     action: Annotated[str, typer.Argument(help="The action's id.")],
     policy: PolicyPath = DEFAULT_POLICY,
+    customer: Annotated[
+        bool, typer.Option("--customer", help="For the customer: no logins, nothing of others.")
+    ] = False,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
     """The correction trail of one action, in sentences made from facts."""
 
     async def work(guard: Guard) -> Any:
-        return await guard.use_cases.explain(tenant_of(guard, tenant), action)
+        audience: Audience = "customer" if customer else "internal"
+        return await guard.use_cases.explain(tenant_of(guard, tenant), action, audience)
 
     sentences = with_guard(policy, work)
     if as_json:
         emit([sentence.document() for sentence in sentences])
         return
     for sentence in sentences:
-        say(f"{sentence.text}  ({sentence.source})")
+        say(sentence.text if customer else f"{sentence.text}  ({sentence.source})")
 
 
 def approvals(

@@ -16,7 +16,8 @@ from takeback.core.jsontext import JSON
 from takeback.core.run import Approval
 from takeback.core.undo import changed, unexplained
 from takeback.core.vocabulary import Does, Origin, Status, UndoOutcome, Verified
-from takeback.core.wording import shown, targets_of
+from takeback.core.voice import Audience, Voice
+from takeback.core.wording import shown
 
 Source = Literal["observed", "reported", "recorded"]
 
@@ -57,6 +58,12 @@ class Facts:
     others: Sequence[Action] = ()
     approval: Approval | None = None
     ignore: tuple[str, ...] = ()
+    audience: Audience = "internal"
+
+    @property
+    def voice(self) -> Voice:
+        """How it is told."""
+        return Voice.of(self.audience, self.action, self.others)
 
 
 def trail(facts: Facts) -> tuple[Sentence, ...]:
@@ -78,8 +85,8 @@ def as_text(sentences: Sequence[Sentence]) -> str:
 
 
 def _what(facts: Facts) -> list[Sentence]:
-    action = facts.action
-    target, tool = targets_of(action.targets), action.name
+    action, voice = facts.action, facts.voice
+    target, tool = voice.targets(action.targets), voice.tool(action.name)
     if action.status in {Status.DENIED, Status.CANCELLED, Status.AWAITING_APPROVAL, Status.APPROVED, Status.PLANNED}:
         return [Sentence("what", "recorded", f"I did not run {tool} on {target}: it is {action.status.value}.")]
     if action.status in {Status.IN_DOUBT, Status.NEEDS_OPERATOR, Status.RUNNING}:
@@ -110,7 +117,7 @@ def _observed(facts: Facts, target: str) -> list[Sentence]:
             old, new = shown(difference.before), shown(difference.after)
             sentences.append(f"I changed {kinds} {target}: {difference.field} from {old} to {new}.")
     if not sentences:
-        sentences = [f"I called {action.name} on {target}; nothing differed afterwards."]
+        sentences = [f"I called {facts.voice.tool(action.name)} on {target}; nothing differed afterwards."]
     if action.verified is Verified.MISMATCH:
         sentences.append("What was read back is not what was expected.")
     others = unexplained(facts.before, facts.after, declared=action.fields, ignore=facts.ignore)
@@ -121,7 +128,7 @@ def _observed(facts: Facts, target: str) -> list[Sentence]:
 
 def _why(facts: Facts) -> list[Sentence]:
     said = [
-        f"It was taken back by {undo.principal}, because: {undo.reason}."
+        f"It was taken back by {facts.voice.who(undo.principal)}, because: {facts.voice.free(undo.reason)}."
         for undo in facts.undos
         if undo.origin is Origin.UNDO and undo.reason
     ]
@@ -143,7 +150,7 @@ def _of_undo(facts: Facts, undo: Action) -> Sentence | None:
         values = ", ".join(_restored_value(facts, name) for name in names)
         return Sentence("restored", "observed", f"I restored it: {values} (read back, {undo.id}).")
     if names:
-        return Sentence("restored", "reported", f"Then I called {undo.name} ({undo.id}).")
+        return Sentence("restored", "reported", f"Then I called {facts.voice.tool(undo.name)} ({undo.id}).")
     if outcome:
         return Sentence("restored", "recorded", f"A correction was made ({undo.id}): {outcome.get('text')}.")
     return None
@@ -160,6 +167,8 @@ def _left_alone(facts: Facts) -> list[Sentence]:
     texts = []
     if facts.undos and facts.action.fields:
         texts.append(f"Only {', '.join(facts.action.fields)} was touched; every other field was left alone.")
+    if facts.voice.outward:  # what was not done to others is none of this customer's business
+        return [Sentence("left_alone", "recorded", text) for text in texts]
     own = {(t.type, t.id) for t in facts.action.targets}
     touched = {(t.type, t.id) for other in facts.others if other.in_force for t in other.targets}
     spared: dict[str, str] = {}
@@ -187,15 +196,18 @@ def _review(facts: Facts) -> list[Sentence]:
     approval = facts.approval
     if approval is None or approval.decided_by is None:
         return [Sentence("review", "recorded", "No person reviewed it.")]
-    when = f"{approval.decided_at:%Y-%m-%d %H:%M} UTC" if approval.decided_at else "at an unknown time"
+    voice = facts.voice
+    when = voice.when(approval.decided_at) if approval.decided_at else "at an unknown time"
     verb = "denied" if approval.status.value == "denied" else "approved"
+    if voice.outward:
+        return [Sentence("review", "recorded", f"A member of our staff {verb} it on {when}.")]
     return [Sentence("review", "recorded", f"{approval.decided_by} {verb} it ({approval.how}, {approval.id}, {when}).")]
 
 
 def _record(facts: Facts) -> list[Sentence]:
     action = facts.action
-    count = len(facts.events)
-    text = (
-        f"The record: action {action.id} in run {action.run}, {count} events, {action.created_at:%Y-%m-%d %H:%M} UTC."
-    )
+    when = facts.voice.when(action.created_at)
+    if facts.voice.outward:
+        return [Sentence("record", "recorded", f"Our record of it: {action.id}, {when}.")]
+    text = f"The record: action {action.id} in run {action.run}, {len(facts.events)} events, {when}."
     return [Sentence("record", "recorded", text)]

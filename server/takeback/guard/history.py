@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from takeback.core.action import Action
 from takeback.core.run import RecoveryItem
 from takeback.core.trail import Facts, Sentence, trail
 from takeback.core.vocabulary import Origin, Verified
+from takeback.core.voice import Audience
 from takeback.core.wording import targets_of
 from takeback.guard.judging import stored_image
 from takeback.guard.services import Services
@@ -58,9 +61,12 @@ async def _others(services: Services, action: Action) -> tuple[Action, ...]:
     return tuple(a for a in page.actions if a.id != action.id and a.origin not in {Origin.UNDO, Origin.REDO})
 
 
-async def explain(services: Services, tenant: str, action_id: str) -> tuple[Sentence, ...]:
-    """The correction trail of one action. Raises NotFound."""
-    return trail(await facts_of(services, await find(services, tenant, action_id)))
+async def explain(
+    services: Services, tenant: str, action_id: str, audience: Audience = "internal"
+) -> tuple[Sentence, ...]:
+    """The correction trail of one action, for the inside or for a customer. Raises NotFound."""
+    facts = await facts_of(services, await find(services, tenant, action_id))
+    return trail(replace(facts, audience=audience))
 
 
 async def find(services: Services, tenant: str, action_id: str) -> Action:

@@ -12,6 +12,7 @@ from takeback.core.redaction import is_redacted
 from takeback.core.run import Approval, RecoveryItem, Run
 from takeback.core.trail import Sentence, as_text
 from takeback.core.vocabulary import Origin, RetryLayer, Status
+from takeback.core.voice import Audience
 from takeback.core.wording import refused
 from takeback.guard import approving, history
 from takeback.guard.calling import CallRequest, call
@@ -114,9 +115,9 @@ class UseCases:
             self.services, tenant, approval_id, agree=agree, by=by, how=how, reason=reason
         )
 
-    async def explain(self, tenant: str, action_id: str) -> tuple[Sentence, ...]:
-        """The correction trail of any action of the tenant. Raises NotFound."""
-        return await history.explain(self.services, tenant, action_id)
+    async def explain(self, tenant: str, action_id: str, audience: Audience = "internal") -> tuple[Sentence, ...]:
+        """The correction trail of any action of the tenant, for the inside or for a customer. Raises NotFound."""
+        return await history.explain(self.services, tenant, action_id, audience)
 
     async def page(self, query: HistoryQuery) -> Page:
         """A page of actions."""

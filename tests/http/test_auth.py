@@ -60,6 +60,8 @@ async def test_no_secret_is_told(
     headers = {"X-Other": f"Token {SECRET}-2"}
     async with connected(api.url, DOCUMENT, tmp_path, auth=auth, headers=headers) as client:
         told = json.dumps(await call(client, "get"))
+        api.handler = lambda _: Response(f"who is {SECRET}?", 401)
+        told += json.dumps(await call(client, "post"))
         api.handler = lambda _: Response(SECRET, 500)
         with pytest.raises(ToolFailure) as caught:
             await call(client, "post")

@@ -153,11 +153,16 @@ def forecast(policy: Policy, rule: Rule, *, readable: bool, now: datetime | None
 
 
 def _new_names(policy: Policy, rule: Rule, resolved: JSON) -> tuple[str, ...]:
-    """What is made anew gets another id, where the tool that makes it names what it made in its result."""
+    """What is made anew gets another id, where the tool that makes it names what it made in its result.
+
+    Unless the undo asks for the old one: whether the upstream then gave it is for the outcome to say.
+    """
     if (resolved or {}).get("way", way(rule, _calls(rule)[0], {})) != "recreate":
         return ()
-    calls = [call.tool for call in _calls(rule) if isinstance(call, Undo)]
-    makers = [rules[0].rule for tool in calls[:1] if (rules := policy.rules_for(tool))]
+    calls = [call for call in _calls(rule) if isinstance(call, Undo)][:1]
+    if any(expression.path == ("target", "id") for call in calls for expression in call.args.expressions()):
+        return ()
+    makers = [rules[0].rule for call in calls if (rules := policy.rules_for(call.tool))]
     return ("its id",) if any(named_by_result(maker) for maker in makers) else ()
 
 

@@ -245,6 +245,16 @@ async def test_what_was_written_before_by_something_since_undone_is_not_put_back
     assert "written by an action that was taken back since" in answer.text
 
 
+async def test_what_an_undone_action_named_and_did_not_change_is_not_dirty(
+    guard: GuardForTests, library: Library
+) -> None:
+    first = await done(guard, "edit", {"id": 1, "title": "Dune II", "tags": ["sf"]})
+    second = await done(guard, "edit", {"id": 1, "tags": ["sf", "x"]})
+    assert (await undone(guard, first)).outcome == "exact"
+    assert (await undone(guard, second)).outcome == "exact"
+    assert (library.books[1]["title"], library.books[1]["tags"]) == ("Dune", ["sf"])
+
+
 async def test_a_redacted_field_is_left_over_by_name_and_the_rest_goes_back(
     guard: GuardForTests, library: Library
 ) -> None:

@@ -146,7 +146,32 @@ async def test_earlier_writes_ran_before_on_a_shared_target_newest_first(ledger:
     mine = await succeeded(ledger, "mine", targets=(printer,), sent_at=NOW)
     await succeeded(ledger, "later", targets=(printer,))
     assert [action.id for action in await ledger.earlier_writes(mine)] == ["undone", "oldest"]
-    assert [one.id for one in await ledger.later_writes(undone, standing=False)] == ["denied", "mine", "later"]
+    assert [action.id for action in await ledger.earlier_writes(mine, limit=1)] == ["undone"]
+    newest = await ledger.newest_write(undone)
+    assert newest is not None
+    assert newest.id == "mine", "one that was never sent wrote nothing"
+    assert await ledger.newest_write(newest) is None
+
+
+async def test_what_a_run_did_after_and_still_stands(ledger: SqlLedger) -> None:
+    await succeeded(ledger, "before")
+    mine = await succeeded(ledger, "mine")
+    await succeeded(ledger, "other run", run="r2")
+    await succeeded(ledger, "an undo", origin=Origin.UNDO, original="before")
+    await write(ledger, first("denied", Happening.DENY))
+    await succeeded(ledger, "one")
+    await succeeded(ledger, "two")
+    assert [action.id for action in await ledger.standing_after(mine)] == ["two", "one"]
+
+
+async def test_deletions_that_were_taken_back(ledger: SqlLedger) -> None:
+    printer = Target(type="device", id="1")
+    mine = await succeeded(ledger, "mine", targets=(printer,))
+    await succeeded(ledger, "stands", targets=(printer,), does=Does.DELETE)
+    gone = await succeeded(ledger, "gone", targets=(printer,), does=Does.DELETE)
+    undoing = after(gone, Happening.COMPENSATE)
+    await write(ledger, undoing, after(undoing, Happening.RESTORE, in_force=False))
+    assert [action.id for action in await ledger.deletions_taken_back(mine)] == ["gone"]
 
 
 async def test_creations_are_those_in_force_of_this_tenant(ledger: SqlLedger) -> None:

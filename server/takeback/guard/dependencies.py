@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from takeback.core.action import Action
@@ -22,12 +21,11 @@ from takeback.guard.moved import Whereabouts
 from takeback.guard.reading import ask
 from takeback.guard.services import Services
 from takeback.guard.undo_sight import rule_of
-from takeback.ports import HistoryQuery, ToolFailure
+from takeback.ports import ToolFailure
 
 _COMPENSATIONS: Final = frozenset({Origin.UNDO, Origin.REDO})
 _MOST_NAMED: Final = 3
-_PAGE: Final = 200
-_PAGES: Final = 100
+_FEW: Final = 4
 
 
 async def dependents_of(services: Services, place: Whereabouts, standoff: Standoff) -> tuple[Action, ...]:
@@ -42,25 +40,8 @@ async def dependents_of(services: Services, place: Whereabouts, standoff: Stando
     later = [one for one in await services.ledger.later_writes(place.known_as) if ran_after(one, action)]
     found = [one for one in later if rests_on(one, standoff)]
     if _vanishes(standoff):
-        found += await users_of(services, place, await later_in_run(services, action))
+        found += await users_of(services, place, await services.ledger.standing_after(action))
     return with_children((), tuple(found))
-
-
-async def later_in_run(services: Services, action: Action) -> list[Action]:
-    """What the same run did after an action and still stands, undos aside, newest first, within a bound."""
-    found: list[Action] = []
-    query = HistoryQuery(tenant=action.tenant, run=action.run, limit=_PAGE)
-    for _ in range(_PAGES):
-        page = await services.ledger.history(query)
-        for one in page.actions:
-            if one.id == action.id:
-                return found
-            if one.in_force and one.origin not in _COMPENSATIONS:
-                found.append(one)
-        if page.cursor is None:
-            break
-        query = replace(query, cursor=page.cursor)
-    return found
 
 
 async def users_of(services: Services, place: Whereabouts, later: Sequence[Action]) -> list[Action]:
@@ -142,8 +123,9 @@ async def dirty_fields(services: Services, action: Action, differing: Sequence[D
     """
     wanted = {leaf(difference.field) for difference in differing}
     found: set[str] = set()
-    for earlier in await services.ledger.earlier_writes(action):
-        hit = wanted & written(earlier) if WHOLE not in written(earlier) else set(wanted)
+    async for earlier in _before(services, action):
+        wrote = _differed(earlier)
+        hit = set(wanted) if WHOLE in wrote else wanted & wrote
         redone = earlier.id == action.original  # what a redo puts back was taken back by the very undo that it redoes
         if earlier.status is Status.COMPENSATED and not redone and _taken_back_after(earlier, action):
             found |= hit
@@ -151,6 +133,21 @@ async def dirty_fields(services: Services, action: Action, differing: Sequence[D
         if not wanted:
             break
     return frozenset(found - {WHOLE})
+
+
+async def _before(services: Services, action: Action) -> AsyncIterator[Action]:
+    """What ran before an action on its targets, newest first: the last few tell nearly always all there is to know."""
+    few = await services.ledger.earlier_writes(action, limit=_FEW)
+    for earlier in few:
+        yield earlier
+    if len(few) == _FEW:
+        for earlier in (await services.ledger.earlier_writes(action))[_FEW:]:
+            yield earlier
+
+
+def _differed(action: Action) -> frozenset[str]:
+    """The fields that an action was seen to change; where it was not read back, those that it declared to write."""
+    return frozenset(map(leaf, action.changed)) if action.after is not None else written(action)
 
 
 def _taken_back_after(earlier: Action, action: Action) -> bool:

@@ -52,7 +52,7 @@ async def whereabouts(services: Services, action: Action) -> Whereabouts:
     names: dict[str, str] = {}
     found = Whereabouts(action, names)
     for _ in range(_MOST):
-        moves = [_move(one) for one in await services.ledger.later_writes(found.known_as, standing=False)]
+        moves = [_move(one) for one in await services.ledger.deletions_taken_back(found.known_as)]
         new = {old: to for old, to in filter(None, moves) if old not in names and to not in names}
         if not new:
             return found

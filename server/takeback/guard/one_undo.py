@@ -107,11 +107,13 @@ async def _back_already(
 async def in_conflict(services: Services, found: Plan) -> Step:
     """Nothing is written; both versions of each field wait for a person."""
     action = found.action
-    why = f"changed by others since: {conflict_text(found.standoff)}"
-    item = recovery_item(services, action, f"an undo found it {why}")
+    foreign = any(not conflict.why for conflict in found.standoff.conflicts)
+    lead = "was changed by others since" if foreign else "is not safely to be put back"
+    why = f"{lead}: {conflict_text(found.standoff)}"
+    item = recovery_item(services, action, f"an undo found that it {why}")
     await services.ledger.commit(Change(queue=(item,), tenant=action.tenant))
     text = (
-        f"{targets_of(action.targets)} was {why}. "
+        f"{targets_of(action.targets)} {why}. "
         f"Nothing was changed; a person must decide ({item.id} in the recovery queue)."
     )
     return Step(text=f"Not undone: {text}", outcome=UndoOutcome.REFUSED)

@@ -259,8 +259,7 @@ async def _touched(services: Services, action: Action, after: Image, current: Im
 
 async def _newest_image(services: Services, action: Action) -> Image | None:
     """What was read of the target after the newest action on it, compensations included, where there is a later one."""
-    later = [one for one in await services.ledger.later_writes(action, standing=False) if one.after is not None]
-    newest = max(later, key=lambda one: one.settled_at or one.created_at, default=None)
+    newest = await services.ledger.newest_write(action)
     return await stored_image(services, newest.after) if newest is not None else None
 
 

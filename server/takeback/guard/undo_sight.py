@@ -58,7 +58,8 @@ async def sight(
     action = place.action
     lag = lag_of(services, action)
     if lag:
-        action = max([action, *await services.ledger.later_writes(place.known_as, standing=False)], key=_settled)
+        newest = await services.ledger.newest_write(place.known_as)
+        action = max([action, *([newest] if newest is not None else [])], key=_settled)
     await _let_reads_catch_up(services, action, lag)
     variables = {"args": place.renamed(action.arguments), **target_variables(place.targets)}
     image = services.stored_image(await take_image(services, readings, variables), redact)

@@ -16,6 +16,7 @@ from takeback.core.vocabulary import Does, Origin, Status, Verified
 from takeback.ledger.rows import folded
 from takeback.ledger.schema import (
     NOT_VOID,
+    STANDING,
     action_targets,
     actions,
     approvals,
@@ -29,6 +30,9 @@ from takeback.ledger.schema import (
 from takeback.ports import HistoryQuery, LedgerFailure
 
 LARGEST_PAGE: Final = 200
+MOST: Final = 10_000
+"""Actions that one look for what rests on another may find."""
+
 LONGEST_TEXT: Final = 1000
 """Characters to search for. Databases have bounds of their own, which are further off and not alike."""
 
@@ -135,25 +139,40 @@ def events_of(tenant: str, action_id: str) -> Select[Any]:
     return select(events).where(events.c.action == action_id, owned).order_by(events.c.seq)
 
 
-def later_writes(action: Action, *, standing: bool) -> Select[Any]:
-    """Actions that were begun or sent after this one on one of its targets, oldest first; `standing`: in force only."""
+def later_writes(action: Action) -> Select[Any]:
+    """Actions in force that were begun or sent after this one, on one of its targets, oldest first."""
+    return _later(action).where(actions.c.in_force.is_(true())).order_by(actions.c.ord)
+
+
+def newest_write(action: Action) -> Select[Any]:
+    """The newest action that ran after this one on one of its targets, in force or not."""
+    return _later(action).where(actions.c.sent_at.is_not(None)).order_by(actions.c.ord.desc()).limit(1)
+
+
+def deletions_taken_back(action: Action) -> Select[Any]:
+    """Later deletions of one of its targets that were taken back, oldest first."""
+    gone = (actions.c.does == Does.DELETE.value, actions.c.status == Status.COMPENSATED.value)
+    return _later(action).where(*gone).order_by(actions.c.ord)
+
+
+def _later(action: Action) -> Select[Any]:
     sent = actions.c.sent_at > action.sent_at if action.sent_at is not None else false()
-    where = [actions.c.tenant == action.tenant, or_(actions.c.ord > _ordinal_of(action), sent)]
-    where += [actions.c.id != action.id, actions.c.id.in_(_touching(action))]
-    if standing:
-        where.append(actions.c.in_force.is_(true()))
-    return select(actions).where(*where).order_by(actions.c.ord)
+    where = (actions.c.tenant == action.tenant, or_(actions.c.ord > _ordinal_of(action), sent))
+    return select(actions).where(*where, actions.c.id != action.id, actions.c.id.in_(_touching(action)))
 
 
-def earlier_writes(action: Action) -> Select[Any]:
-    """Actions that were begun before this one on one of its targets and ran, newest first, within a bound."""
+def standing_after(action: Action) -> Select[Any]:
+    """What its run did after it and still stands, undos and redos aside, newest first, within a bound."""
+    later = (actions.c.run == action.run, actions.c.ord > _ordinal_of(action), literal(STANDING))
+    return select(actions).where(actions.c.tenant == action.tenant, *later).order_by(actions.c.ord.desc()).limit(MOST)
+
+
+def earlier_writes(action: Action, limit: int) -> Select[Any]:
+    """Actions that were begun before this one on one of its targets and ran, newest first, at most `limit`."""
     ran = actions.c.sent_at.is_not(None)
     wanted = (actions.c.tenant == action.tenant, actions.c.ord < _ordinal_of(action), ran)
     return (
-        select(actions)
-        .where(*wanted, actions.c.id.in_(_touching(action)))
-        .order_by(actions.c.ord.desc())
-        .limit(LARGEST_PAGE)
+        select(actions).where(*wanted, actions.c.id.in_(_touching(action))).order_by(actions.c.ord.desc()).limit(limit)
     )
 
 

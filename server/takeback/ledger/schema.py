@@ -54,6 +54,7 @@ def _listed(words: object) -> str:
 
 # Literal text and not parameters: a planner matches a partial index only by the words of its condition.
 OCCUPIES: Final = f"status IN ({_listed(OCCUPYING)})"
+STANDING: Final = "in_force AND origin NOT IN ('redo', 'undo')"
 NOT_VOID: Final = f"status NOT IN ({_listed(VOID)})"
 
 # SQLite numbers rows by itself only for INTEGER PRIMARY KEY.
@@ -129,6 +130,7 @@ actions: Final = Table(
     Index("ix_actions_tenant_run", "tenant", "run", "ord"),
     Index("ix_actions_tenant_ord", "tenant", "ord"),
     Index("ix_actions_tenant_original", "tenant", "original", **_only("original IS NOT NULL")),
+    Index("ix_actions_standing", "tenant", "run", "ord", **_only(STANDING)),
     Index("ix_actions_occupying", "tenant", "id", **_only(OCCUPIES)),
     sqlite_autoincrement=True,
 )

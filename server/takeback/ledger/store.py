@@ -150,13 +150,26 @@ class SqlLedger:
             raise NotFound(f"there is no action {action_id}")
         return [rows.event_from(row) for row in found]
 
-    async def later_writes(self, action: Action, *, standing: bool = True) -> Sequence[Action]:
-        """Actions begun after this one on one of its targets, oldest first; those in force, unless told otherwise."""
-        return await self._actions(queries.later_writes(action, standing=standing))
+    async def later_writes(self, action: Action) -> Sequence[Action]:
+        """Actions begun after this one on one of its targets that are in force, oldest first."""
+        return await self._actions(queries.later_writes(action))
 
-    async def earlier_writes(self, action: Action) -> Sequence[Action]:
-        """Actions that ran before this one on one of its targets, newest first, within a bound."""
-        return await self._actions(queries.earlier_writes(action))
+    async def newest_write(self, action: Action) -> Action | None:
+        """The newest action that ran after this one on one of its targets, in force or not, where there is one."""
+        row = await self._one_or_none(queries.newest_write(action))
+        return None if row is None else rows.action_from(row)
+
+    async def deletions_taken_back(self, action: Action) -> Sequence[Action]:
+        """Later deletions of one of its targets that were taken back, oldest first."""
+        return await self._actions(queries.deletions_taken_back(action))
+
+    async def standing_after(self, action: Action) -> Sequence[Action]:
+        """What its run did after it and still stands, undos and redos aside, newest first, within a bound."""
+        return await self._actions(queries.standing_after(action))
+
+    async def earlier_writes(self, action: Action, limit: int = 200) -> Sequence[Action]:
+        """Actions that ran before this one on one of its targets, newest first, at most `limit`."""
+        return await self._actions(queries.earlier_writes(action, limit))
 
     async def creations(self, tenant: str, type_: str, ids: Sequence[str]) -> Mapping[str, Action]:
         """By id: the action in force that created this target."""

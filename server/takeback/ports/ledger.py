@@ -193,14 +193,20 @@ class Ledger(Protocol):
     async def events(self, tenant: str, action_id: str) -> Sequence[Event]:
         """The events of one action, in order. Raises NotFound."""
 
-    async def later_writes(self, action: Action, *, standing: bool = True) -> Sequence[Action]:
-        """Actions begun after this one on one of its targets, in any run of the tenant, oldest first.
+    async def later_writes(self, action: Action) -> Sequence[Action]:
+        """Actions begun after this one on one of its targets, in any run of the tenant, in force, oldest first."""
 
-        Those in force, unless `standing` is false.
-        """
+    async def newest_write(self, action: Action) -> Action | None:
+        """The newest action that ran after this one on one of its targets, in force or not, where there is one."""
 
-    async def earlier_writes(self, action: Action) -> Sequence[Action]:
-        """Actions that ran before this one on one of its targets, newest first, within a bound."""
+    async def deletions_taken_back(self, action: Action) -> Sequence[Action]:
+        """Later deletions of one of its targets that were taken back, oldest first."""
+
+    async def standing_after(self, action: Action) -> Sequence[Action]:
+        """What its run did after it and still stands, undos and redos aside, newest first, within a bound."""
+
+    async def earlier_writes(self, action: Action, limit: int = 200) -> Sequence[Action]:
+        """Actions that ran before this one on one of its targets, newest first, at most `limit`."""
 
     async def creations(self, tenant: str, type_: str, ids: Sequence[str]) -> Mapping[str, Action]:
         """By id: the action in force that created this target."""

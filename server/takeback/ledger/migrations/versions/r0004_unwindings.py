@@ -1,4 +1,4 @@
-"""Undos of several actions: what was asked for, and which actions that meant. Only adds."""
+"""Undos of several actions: what was asked for, and which actions that meant; an index of what stands. Only adds."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,4 +20,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_unwindings")),
         sa.CheckConstraint("tenant <> ''", name=op.f("ck_unwindings_tenant")),
     )
+    standing = sa.text("in_force AND origin NOT IN ('redo', 'undo')")
+    columns = ["tenant", "run", "ord"]
+    op.create_index("ix_actions_standing", "actions", columns, sqlite_where=standing, postgresql_where=standing)
     op.create_index("ix_unwindings_tenant_run", "unwindings", ["tenant", "run", "opened_at"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from takeback.core.images import WHOLE, same, value_at
 from takeback.core.jsontext import JSON
@@ -41,31 +42,38 @@ def narrowed(step: Step, material: Material) -> Step:
     required = material.keeps.get(step.tool, frozenset())
     fields = frozenset(wanted(material))
     arguments = dict(step.arguments)
-    for argument, field in step.fields.items():
-        if _goes_back(field, fields) or argument in required:
-            arguments[argument] = _at(material.goal, field)
-        else:
-            arguments.pop(argument, None)
-    for argument, sources in step.computed.items():
+    for argument, sources in step.sources().items():
         if argument not in required and not any(_goes_back(field, fields) for field in sources):
             arguments.pop(argument, None)
-        elif others := [field for field in sources if not _as_before(material, field)]:
+            continue
+        computed = step.computed.get(argument, ())
+        if others := [field for field in computed if not _as_before(material, field)]:
             raise Impossible(f"{argument} would write over {', '.join(others)}, which was changed since")
+        if argument in step.fields:
+            arguments[argument] = _at(material.goal, step.fields[argument])
+        for place, field in step.places.get(argument, {}).items():
+            arguments[argument] = _with(arguments[argument], place.split("/"), _at(material.goal, field))
     lost = [name for name, value in arguments.items() if is_redacted(value)]
     if kept := [name for name in lost if name in required]:
         raise Impossible(f"{', '.join(kept)} was redacted and is kept as a digest only, so it cannot be written back")
-    return Step(step.tool, {n: v for n, v in arguments.items() if n not in lost}, step.late, step.fields, step.computed)
+    return replace(step, arguments={name: value for name, value in arguments.items() if name not in lost})
+
+
+def _with(table: JSON, keys: list[str], value: JSON) -> JSON:
+    """The table with another value in one place; what is not to go back holds what is there now, not nothing."""
+    first, *rest = keys
+    return {**table, first: _with(table[first], rest, value) if rest else value}
 
 
 def _goes_back(field: str, fields: frozenset[str]) -> bool:
-    """Whether a field, or the value or target that it is a part of, is to be restored."""
-    return any(
+    """Whether a field, or the value or target that it is a part of, is to be restored; empty: any of them."""
+    return bool(fields and not field) or any(
         name in {field, WHOLE} or field.startswith(f"{name.removesuffix(WHOLE).rstrip('.')}.") for name in fields
     )
 
 
 def _at(value: JSON, path: str) -> JSON:
-    for step in path.split("."):
+    for step in path.split(".") if path else ():
         value = value.get(step) if isinstance(value, Mapping) else None
     return value
 

@@ -23,7 +23,8 @@ from takeback.core.vocabulary import UndoOutcome
 class Step:
     """One call of a compensation. `late` holds expressions that need `current` or `reason`, by argument.
 
-    `fields` names the field of the before-image that an argument stands for, `computed` those that it was made from.
+    `fields` names the field of the before-image that an argument stands for (empty: all of them), `places` those that
+    stand within it, by their keys joined with a slash, and `computed` those that it was made from.
     """
 
     tool: str
@@ -31,6 +32,14 @@ class Step:
     late: dict[str, str] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)
     computed: dict[str, list[str]] = field(default_factory=dict)
+    places: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def sources(self) -> dict[str, list[str]]:
+        """All fields of the before-image that each argument has something of."""
+        found = {argument: [name] for argument, name in self.fields.items()}
+        for argument in self.computed.keys() | self.places.keys():
+            found[argument] = [*self.computed.get(argument, ()), *self.places.get(argument, {}).values()]
+        return found
 
     def document(self) -> JSON:
         """For the ledger."""
@@ -40,13 +49,14 @@ class Step:
             "late": self.late,
             "fields": self.fields,
             "computed": self.computed,
+            "places": self.places,
         }
 
     @classmethod
     def from_document(cls, document: JSON) -> Step:
         """The reverse of `document`."""
-        computed = document.get("computed") or {}
-        return cls(document["tool"], document["arguments"], document["late"], document["fields"], computed)
+        computed, places = document.get("computed") or {}, document.get("places") or {}
+        return cls(document["tool"], document["arguments"], document["late"], document["fields"], computed, places)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from takeback.core.action import Action, Event
-from takeback.core.expressions import Expression, ExpressionError, Template
+from takeback.core.expressions import Expression, ExpressionError
 from takeback.core.images import Image
 from takeback.core.jsontext import JSON
 from takeback.core.policy.decide import resolve_late, target_variables
@@ -19,16 +18,13 @@ from takeback.core.policy.schema import NamedUndo, Rule, Undo
 from takeback.core.redaction import is_redacted
 from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
-from takeback.core.undo import Forecast, Step, changed
+from takeback.core.undo import Forecast, changed
 from takeback.core.verification import Verification, verify
 from takeback.core.vocabulary import ActionClass, Does, UndoOutcome, Verified
 from takeback.core.wording import refused
 from takeback.guard.readings import readings
 from takeback.guard.services import Refusal, Work
-
-_SELECTED: Final = re.compile(r"\bbefore((?:\.\w+)+)")
-_INDEXED: Final = re.compile(r"\bbefore\[\s*['\"](\w+)['\"]\s*\]")
-_LATE: Final = frozenset({"current", "reason", "restored"})
+from takeback.guard.undo_step import step_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +181,7 @@ def resolve(rule: Rule, variables: Mapping[str, JSON], work: Work) -> JSON:
     }
     try:
         calls = [call for call in declared if _applies(call, variables)]
-        steps = [_step(call, variables) for call in calls]
+        steps = [step_of(call, variables) for call in calls]
         moved = {name: by.value(variables) for name, by in rule.by.items()}
     except ExpressionError as error:
         return {**base, "steps": None, "problem": str(error)}
@@ -234,34 +230,6 @@ def _did(rule: Rule, variables: Mapping[str, JSON]) -> Does:
         if appeared is not vanished:
             return Does.CREATE if appeared else Does.DELETE
     return declared
-
-
-def _step(call: Undo | NamedUndo, variables: Mapping[str, JSON]) -> Step:
-    if isinstance(call, NamedUndo):
-        return Step(
-            f"python.{call.compensation}", {"target": variables.get("target"), "before": variables.get("before")}
-        )
-    arguments: dict[str, JSON] = {}
-    late: dict[str, str] = {}
-    fields: dict[str, str] = {}
-    computed: dict[str, list[str]] = {}
-    for name, source in _items(call.args):
-        part = call.args.part(name)
-        if part is not None and part.names & _LATE:
-            late[name] = part.source
-            continue
-        arguments[name] = part.value(variables) if part is not None else Template(source).value(variables)
-        if part is not None and part.path and part.path[0] == "before" and len(part.path) > 1:
-            fields[name] = ".".join(part.path[1:])
-        elif part is not None and "before" in part.names:
-            paths = {path.strip(".") for path in _SELECTED.findall(part.source)}
-            paths |= set(_INDEXED.findall(part.source))
-            computed |= {name: sorted(paths)} if paths else {}
-    return Step(call.tool, arguments, late, fields, computed)
-
-
-def _items(template: Template) -> list[tuple[str, JSON]]:
-    return list(template.source.items()) if isinstance(template.source, dict) else []
 
 
 def declared_fields(work: Work, sent: Mapping[str, JSON], image: Image | None) -> tuple[str, ...]:

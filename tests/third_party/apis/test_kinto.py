@@ -99,13 +99,17 @@ async def test_a_deleted_article_comes_back(kinto: Guarded, store: Store) -> Non
     assert await store.articles("deleted") == before
 
 
-async def test_an_article_with_more_than_can_come_back_is_not_deleted(kinto: Guarded, store: Store) -> None:
+async def test_an_article_that_could_not_come_back_whole_is_not_deleted(kinto: Guarded, store: Store) -> None:
     store.write("rich", **article("rich"), image="picture.png")
     answer = await kinto.call("delete_record", **WHERE, id="rich")
     assert answer.error
     assert "Nothing was changed" in answer.line
     for more in ({"colour": "red"}, {"image": "other.png"}):
         (await kinto.call("patch_record", **WHERE, id="rich", data=more)).wrote(undo="refused")
+    store.write("poor", title="poor")
+    assert (await kinto.call("delete_record", **WHERE, id="poor")).error
+    (await kinto.call("set_article", **WHERE, id="poor", body="more")).wrote(undo="refused")
+    assert await store.articles("poor") == [{"title": "poor", "body": "more", "id": "poor"}]
     expected = {**article("rich"), "id": "rich", "colour": "red", "image": "other.png"}
     assert await store.articles("rich") == [expected]
 

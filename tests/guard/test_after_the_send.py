@@ -14,7 +14,7 @@ import pytest
 from takeback.core.results import text_of
 from takeback.core.vocabulary import Status, Verified
 from takeback.ports import Answered, Change, LedgerFailure, OutcomeUnknown
-from takeback.testing import GuardForTests, MemoryTools, guarded
+from takeback.testing import GuardForTests, MemoryTools, ToolError, guarded
 from tests.guard.test_life import HIGH, actions, approved, failed, said
 from tests.guard.world import POLICY, Desk
 
@@ -234,3 +234,22 @@ async def test_a_takeover_counts_from_the_last_moment_at_which_it_may_have_been_
         call.cancel()
         for task in list(first.use_cases.services.tasks._running):
             task.cancel()
+
+
+@pytest.mark.parametrize("others", ["an edit of another field", "a deletion"])
+async def test_what_others_did_meanwhile_is_no_effect_of_a_call_that_failed(tmp_path: Path, others: str) -> None:
+    desk = Desk()
+
+    def fails(args: dict[str, Any]) -> Any:
+        if others == "a deletion":
+            del desk.records["T-1"]
+        else:
+            desk.records["T-1"]["title"] = "theirs"
+        raise ToolError("locked")
+
+    desk.tools.functions = {**desk.tools.functions, "set": fails}
+    async with over(POLICY, desk, tmp_path) as guard:
+        reply = await guard.call("set", HIGH)
+        assert reply.action is not None
+        assert (reply.action.status, reply.action.in_force) == (Status.FAILED, False)
+        assert "changed all the same" not in said(reply)

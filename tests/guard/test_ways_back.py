@@ -378,6 +378,19 @@ async def test_a_version_that_our_own_later_action_explains_is_no_conflict(tmp_p
         assert (await undone(guard, action)).outcome == "exact"
 
 
+async def test_a_version_that_our_own_use_of_the_record_explains_is_no_conflict(tmp_path: Path) -> None:
+    library = Library(versions=True)
+    async with guarded(POLICY, [library.tools], tmp_path) as guard:
+        added = await done(guard, "add", {"title": "Emma"})
+        number = max(library.books)
+        note = await guard.call("note", {"on": number})
+        assert note.action is not None
+        library.revisions[number] += 1  # as a system does that counts its notes
+        offered = await guard.undo(added)
+        assert (await guard.undo(added, confirm=offered.confirm)).outcome is not None
+        assert number not in library.books
+
+
 LAGGING = POLICY.replace('lands_within = "1s"', 'lands_within = "1s"\nread_lag = "9s"')
 
 

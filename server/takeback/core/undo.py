@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from takeback.core.action import Action
 from takeback.core.images import WHOLE, Difference, Image, differences, field_value, leaf
 from takeback.core.jsontext import JSON
 from takeback.core.merging import alike
 from takeback.core.policy.schema import ListKind
-from takeback.core.vocabulary import UndoOutcome
+from takeback.core.vocabulary import Does, UndoOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,19 @@ def changed(
         return found
     wanted = frozenset(declared)
     return tuple(d for d in found if d.field in wanted or leaf(d.field) in wanted | {WHOLE})
+
+
+def had_effect(action: Action, before: Image | None, after: Image | None, ignore: tuple[str, ...]) -> bool:
+    """Whether reading back shows an effect of a call that reported an error.
+
+    Only the fields that it declares to write can show one. That one vanished is none of a call that deletes nothing.
+    """
+    if before is None or after is None or not before.readable or not after.readable:
+        return False
+    found = changed(before, after, declared=action.fields, ignore=ignore)
+    if action.does is Does.DELETE:
+        return bool(found)
+    return any(not (difference.field.endswith(WHOLE) and difference.after is None) for difference in found)
 
 
 def unexplained(before: Image, after: Image, *, declared: tuple[str, ...], ignore: tuple[str, ...]) -> tuple[str, ...]:

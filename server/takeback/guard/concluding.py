@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 from takeback.core.action import Action, Target
-from takeback.core.images import Image, differences
+from takeback.core.images import Image
 from takeback.core.jsontext import JSON
 from takeback.core.redaction import hidden
 from takeback.core.results import text_of, version_of
 from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
+from takeback.core.undo import had_effect
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Origin, RetryLayer, Verified
 from takeback.core.wording import announcement, mismatch, overtaken, shown
@@ -130,14 +131,7 @@ async def _tool_failed(
     services: Services, begun: Begun, sent: Sent, after: Image | None, verification: Verification
 ) -> Reply:
     """The tool says that it failed. Reading back says whether that is so."""
-    before = begun.before
-    touched = (
-        before is not None
-        and after is not None
-        and before.readable
-        and after.readable
-        and bool(differences(before, after, ignore=begun.work.ignore))
-    )
+    touched = had_effect(begun.action, begun.before, after, begun.work.ignore)
     if touched and verification.verified is Verified.YES:
         return await succeeded(services, begun, sent, after, verification, attempts=sent.attempts, remark=CONTRADICTED)
     text = str(sent.answered) if sent.answered is not None else text_of(sent.job or sent.result or {})

@@ -21,11 +21,12 @@ from takeback.guard.moved import Whereabouts
 from takeback.guard.reading import ask
 from takeback.guard.services import Services
 from takeback.guard.undo_sight import rule_of
-from takeback.ports import ToolFailure
+from takeback.ports import HistoryQuery, ToolFailure
 
 _COMPENSATIONS: Final = frozenset({Origin.UNDO, Origin.REDO})
 _MOST_NAMED: Final = 3
 _FEW: Final = 4
+_PAGE: Final = 200
 
 
 async def dependents_of(services: Services, place: Whereabouts, standoff: Standoff) -> tuple[Action, ...]:
@@ -59,6 +60,21 @@ async def users_of(services: Services, place: Whereabouts, later: Sequence[Actio
         for one, uses in zip(later, declared, strict=True)
         if passed_on(made, one.arguments) or not ours.isdisjoint(uses)
     ]
+
+
+async def used_since(services: Services, action: Action) -> bool:
+    """Whether the run did something with the action's targets since, without writing them: that moves versions, too."""
+    ids = [target.id for target in action.targets]
+    ours = {(target.type, target.id) for target in action.targets}
+    page = await services.ledger.history(HistoryQuery(tenant=action.tenant, run=action.run, limit=_PAGE))
+    for one in page.actions:
+        if one.id == action.id:
+            return False
+        if one.sent_at is None or one.original == action.id:
+            continue
+        if passed_on(ids, one.arguments) or not ours.isdisjoint(await declared_uses(services, one)):
+            return True
+    return False
 
 
 async def result_of(services: Services, action: Action) -> Any:

@@ -15,7 +15,7 @@ from takeback.core.redaction import is_redacted
 from takeback.core.standoff import Manner, Standoff, stand
 from takeback.core.undo import Step, changed
 from takeback.core.vocabulary import Status, Verified
-from takeback.guard.dependencies import children_of, dependents_of, dirty_fields, with_children
+from takeback.guard.dependencies import children_of, dependents_of, dirty_fields, used_since, with_children
 from takeback.guard.judging import stored_image
 from takeback.guard.moved import Whereabouts, whereabouts
 from takeback.guard.readings import Reading
@@ -254,7 +254,9 @@ async def _touched(services: Services, action: Action, after: Image, current: Im
     That may be an edit to the very value that the action left: it is theirs, and not to be overwritten.
     """
     newest = await _newest_image(services, action) or after
-    return versions_differ(newest, current) and looks_untouched(newest, current, ignore)
+    if not versions_differ(newest, current) or not looks_untouched(newest, current, ignore):
+        return False
+    return not await used_since(services, action)
 
 
 async def _newest_image(services: Services, action: Action) -> Image | None:

@@ -20,6 +20,9 @@ _TAKES_TEXT: Final = vocabulary(
 )
 """Verbs that look at a text which they are given."""
 
+_TAKEN: Final = frozenset({"lock", "lease", "mutex", "semaphore", "reservation"})
+"""What one has taken when one got it."""
+
 _LISTINGS: Final = vocabulary("list status info information detail details history count log logs stats summary")
 _SEARCHES: Final = vocabulary("search query lookup filter find list count")
 _GOES_OUT: Final = vocabulary(
@@ -104,6 +107,8 @@ def _of_name(tool: Offered) -> Iterator[Finding]:
         listing = is_noun_too(str(tool.verb)) and last in _LISTINGS and last != tool.verb
         if not listing:
             yield Finding(Source.NAME, VETO, f"the name says {tool.verb}")
+    if tool.deed is Deed.LOOK and tool.noun[-1:] and tool.noun[-1] in _TAKEN:
+        yield Finding(Source.NAME, VETO, f"to {tool.verb} a {tool.noun[-1]} may be to take it")
     parts = words(tool.name)
     if tool.verb is None and parts and deed_of(parts[-1]) is not None and parts[-1] not in THINGS:
         yield Finding(Source.NAME, -FOR, f"the name ends with {parts[-1]}, which may be a verb")

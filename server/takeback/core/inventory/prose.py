@@ -34,6 +34,9 @@ _DETERMINERS: Final = vocabulary(
     "a an the this that these those it them its his her their your our my all any each every both one some "
     "existing given specified current new old another multiple several"
 )
+_OBJECTS: Final = vocabulary("a an the this these those it them its his her their your our my each every all any")
+"""Words that begin the object of a verb and seldom follow a plural."""
+
 _BEFORE_NOUNS: Final = _DETERMINERS - {"it", "them"} | vocabulary(
     "of in on at by from with latest last first recent next previous pull for about per same full"
 )
@@ -109,8 +112,8 @@ def _says_other_tool(word: str) -> bool:
 
 
 def _changes(sentence: list[str], index: int, *, begins: bool) -> bool:
-    found = base(sentence[index])
-    if found is None:
+    found = base(sentence[index].rpartition("-")[2])  # auto-creates
+    if found is None or ("-" in sentence[index] and is_noun_too(found[0])):
         return False
     verb, form = found
     if deed_of(verb) is Deed.LOOK:
@@ -133,7 +136,7 @@ def _passive(sentence: list[str], index: int) -> bool:
     if _at(sentence, index - 1) not in {"is", "are"} | _FUTURE or _at(sentence, index - 2) in {"can", "could"}:
         return False
     return not (_RELATIVE | {"if", "whether", "when", "unless", "only", "how"}) & set(
-        sentence[max(0, index - 5) : index - 1]
+        sentence[max(0, index - 4) : index - 1]
     )
 
 
@@ -153,6 +156,8 @@ def _is_look(word: str) -> bool:
 def _stands_as_verb(sentence: list[str], index: int, form: str, *, begins: bool) -> bool:
     previous, following = _at(sentence, index - 1), _at(sentence, index + 1)
     governs = following in _DETERMINERS
+    if form == "s" and following in _OBJECTS:
+        return previous not in _BEFORE_NOUNS
     if index == 0 and form != "ing":
         return governs or (begins and following not in _AFTER_NOUNS and not _is_look(following))
     if form == "ing":

@@ -34,17 +34,19 @@ _TABLE: Final = {
         "comment note issue file snapshot backup"
     ),
     Deed.UPDATE: (
-        "accept acknowledge ack activate adjust apply approve archive assign associate authorize award ban "
-        "bind block bump change checkout claim close complete configure connect consume convert cordon "
-        "customize deactivate decline decrement deny detach disable disassociate disconnect downgrade drain "
-        "edit enable escalate expire extend fill finish fix follow format freeze grant hide increment "
-        "invalidate join leave link lock mark merge migrate modify move mute optimize overwrite patch pause "
-        "pin promote demote protect rate reassign rebase recalculate reconnect redact refresh regenerate "
-        "reindex reject rename renew reopen reorder repair replace reset resize resolve restore resume revert "
-        "revoke rollback rotate scale select set share sign snooze stage star stop subscribe suspend swap "
-        "switch sync synchronize take touch transition triage turn unarchive unassign unban unblock uncordon "
-        "undo unfollow unfreeze unhide unlink unlock unmark unmute unpin unprotect unshare unstage unstar "
-        "unsubscribe unsuspend update upgrade upsert upvote downvote vote acquire release react tick untick"
+        "accept ack acknowledge acquire activate adjust apply approve archive arm assign associate authorize "
+        "award ban bind blacklist block bump change checkout claim close complete configure confirm connect "
+        "consume convert cordon customize deactivate decline decrement demote deny detach disable disarm "
+        "disassociate disconnect downgrade downvote drain edit elevate enable encrypt enroll escalate "
+        "exchange expire extend fill finish fix flag follow format freeze grant hibernate hide impersonate "
+        "increment inflate ingest inject invalidate join leave link lock mark merge migrate modify move mute "
+        "offboard onboard optimize overwrite patch pause pin promote protect quarantine rate react reassign "
+        "rebase recalculate reconnect redact refill refresh regenerate reindex reject release rename renew "
+        "reopen reorder repair replace reschedule reset resize resolve restore resume revert revoke rollback "
+        "rotate scale seal select set settle share sign snooze stage star stop subscribe suspend swap switch "
+        "sync synchronize take throttle tick touch train transition triage turn unarchive unassign unban "
+        "unblock uncordon undo unfollow unfreeze unhide unlink unlock unmark unmute unpin unprotect unseal "
+        "unshare unstage unstar unsubscribe unsuspend untick update upgrade upsert upvote vote wake whitelist"
     ),
     Deed.DELETE: (
         "abort cancel clean cleanup clear del delete deallocate deregister dequeue destroy discard dismiss "
@@ -64,15 +66,15 @@ _TABLE: Final = {
 }
 
 _NOUNS: Final = vocabulary(
-    "access archive backup batch block book bookmark branch build bulk call change charge check checkout "
+    "access archive arm backup batch block book bookmark branch build bulk call change charge check checkout "
     "claim clean command comment commit complete control copy count design diff display draft drag drop edit "
-    "email empty enqueue estimate extend file filter fire follow fork format forward head hover import index "
-    "install issue join label leave link list load lock log look mail make mark measure merge message mount "
-    "mute new note open order paste patch pin play post press preview process project pull push put query "
-    "rate record refund release reply report request reset restore result return review run sample scale scan "
-    "schedule search select set share show sign snapshot stage star start stat state status stop store submit "
-    "subscribe switch sync tag tail take test tip touch track trade transfer transition trash trigger turn "
-    "tweet type undo update upgrade upload use view vote wait watch write"
+    "email empty enqueue estimate exchange extend file filter fire flag follow fork format forward head hover "
+    "import index install issue join label leave link list load lock log look mail make mark measure merge "
+    "message mount mute new note open order paste patch pin play post press preview process project pull push "
+    "put query rate record refund release reply report request reset restore result return review run sample "
+    "scale scan schedule seal search select set share show sign snapshot stage star start stat state status "
+    "stop store submit subscribe switch sync tag tail take test tip touch track trade train transfer "
+    "transition trash trigger turn tweet type undo update upgrade upload use view vote wait wake watch write"
 )
 """Verbs that are nouns (or adjectives) as often: in prose they count only where they stand as verbs."""
 

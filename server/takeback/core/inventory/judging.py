@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,19 @@ _TAKES_TEXT: Final = vocabulary(
     "calculate compute count detect diff estimate scan check suggest explain preview"
 )
 """Verbs that look at a text which they are given."""
+
+_HANDED_OUT: Final = re.compile(
+    r"\b(?:pending|unread|unseen|queued|waiting|next)\s+(?:\w+[/ ]){0,2}"
+    r"(?:messages?|jobs?|events?|notifications?|entr(?:y|ies)|items?|e?mails?)\b"
+    r"|\bfrom (?:the|a|an) (?:\w+ )?(?:queue|subscription|mailbox)\b|\bconsumer group\b",
+    re.IGNORECASE,
+)
+"""What is handed out once, or is no longer new when it was read."""
+
+_SOURCES_OF_ONCE: Final = frozenset({"queue", "subscription", "consumer"})
+
+_ON_SCREEN: Final = vocabulary("selector css_selector uid xpath element locator coordinate target_element")
+"""Arguments that name a place on a screen: what is there decides what an action does."""
 
 _TAKEN: Final = frozenset({"lock", "lease", "mutex", "semaphore", "reservation"})
 """What one has taken when one got it."""
@@ -122,6 +136,8 @@ def _of_description(tool: Offered) -> Iterator[Finding]:
         yield Finding(Source.DESCRIPTION, FOR, f'the description begins with "{begins[0]}"')
     elif begins is not None:
         yield Finding(Source.DESCRIPTION, VETO, f'the description begins with "{begins[0]}"')
+    if _HANDED_OUT.search(tool.description) is not None:
+        yield Finding(Source.DESCRIPTION, VETO, "what it reads may be handed out once, or be marked as read")
     if joined := list(dict.fromkeys(joined_to_lead(tool.description))):
         reason = f"the description goes on with {', '.join(joined[:3])}, of which it is not known what it does"
         yield Finding(Source.DESCRIPTION, -ENOUGH, reason)
@@ -146,6 +162,8 @@ def _of_arguments(tool: Offered) -> Iterator[Finding]:
             argument.is_query and is_language(f"{' '.join(words(tool.name))} {tool.description}")
         ):
             yield Finding(Source.SCHEMA, VETO, f"{argument.name} is a command or a program, which may do anything")
+        elif _SOURCES_OF_ONCE.intersection(words(argument.name)) - set(tool.noun):
+            yield Finding(Source.SCHEMA, VETO, f"{argument.name} may hand out once what is read from it")
         elif argument.is_output_file and argument.required:
             yield Finding(Source.SCHEMA, VETO, f"{argument.name} is a file that it writes")
         elif argument.is_content and argument.required and tool.verb not in _TAKES_TEXT:
@@ -201,7 +219,8 @@ def _path_verbs(segments: tuple[str, ...]) -> Iterator[str]:
 def _deed(tool: Offered) -> Deed | None:
     """What a write does: by its name, else its description, else its HTTP method."""
     begins = lead(tool.description)
-    if tool.family[:1] in {("browser",), ("page",), ("puppeteer",), ("playwright",)}:
+    on_screen = any(argument.key in _ON_SCREEN for argument in tool.arguments)
+    if on_screen or tool.family[:1] in {("browser",), ("page",), ("puppeteer",), ("playwright",)}:
         return Deed.RUN  # whatever it is called, the page decides what it does
     if tool.deed not in {None, Deed.LOOK}:
         goes_out = tool.noun[-1:] and tool.noun[-1] in _GOES_OUT and "draft" not in tool.noun

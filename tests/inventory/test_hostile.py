@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from takeback.core.inventory.documents import document
@@ -76,6 +76,7 @@ TOOLS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(TOOLS, max_size=5))
 @example([{"name": NASTY, "description": NASTY, "inputSchema": {"properties": {NASTY: {}}, "required": [NASTY]}}])
 @example(
@@ -97,6 +98,7 @@ def test_a_draft_is_a_policy_that_says_what_was_drafted(tools: list[dict[str, An
     dumps(document(found))
 
 
+@settings(deadline=None)
 @given(st.lists(TOOLS, max_size=4), st.sampled_from([False, None]))
 def test_a_tool_that_is_not_declared_to_read_and_is_named_by_a_change_is_never_a_read(
     tools: list[dict[str, Any]], reads: bool | None
@@ -108,6 +110,7 @@ def test_a_tool_that_is_not_declared_to_read_and_is_named_by_a_change_is_never_a
         )
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_a_comment_is_one_line(text: str) -> None:
     line = comment(text)
@@ -115,6 +118,7 @@ def test_a_comment_is_one_line(text: str) -> None:
     assert tomllib.loads(line) == {}
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.booleans() | st.integers(-(2**63), 2**63 - 1) | TEXTS,

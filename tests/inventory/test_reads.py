@@ -89,6 +89,7 @@ def test_what_two_sources_say_and_none_denies_is_a_read(given: dict[str, Any]) -
         tool("fetch_mail", "Fetches unread emails", **READ),
         tool("scan_folder", "Scans the folder and sanitises any finding", **READ),
         tool("scan_and_sanitise", QUIET, **READ),
+        tool("scan_folder", "Scans the folder and sanitises any finding", http=("GET", "/folder"), **READ),
         tool("return_delivered_items", "Return the items of an order", **READ),
         tool("check_item", "Check an item of the list", **READ),
         tool("deleteuser", "Gets rid of nothing", **READ),

@@ -23,6 +23,7 @@ _QUALIFIERS: Final = vocabulary(
 )
 
 _COUNTS: Final = frozenset({"many", "one", "all", "multiple", "single"})
+_SURE_IN_NAMES: Final = frozenset({"accept", "reject", "enable", "apply"})
 _JOINERS: Final = frozenset({"and", "or", "then"})
 _RUN_TOGETHER: Final = vocabulary(
     "delete remove create update insert publish execute destroy modify overwrite install revoke cancel approve archive "
@@ -189,7 +190,8 @@ def _strays(parts: tuple[str, ...], at: int | None) -> tuple[str, ...]:
     found = []
     for index, word in enumerate(parts):
         joined = index > 0 and parts[index - 1] in _JOINERS
-        changes = deed_of(word) not in {None, Deed.LOOK} and (joined or not is_noun_too(word))
+        sure = not is_noun_too(word) or word in _SURE_IN_NAMES
+        changes = deed_of(word) not in {None, Deed.LOOK} and (joined or sure)
         beside_the_verb = joined and at is not None and index == at + 2 and deed_of(word) is not Deed.LOOK
         if index != at and (changes or beside_the_verb or _is_run_together(word)):
             found.append(word)

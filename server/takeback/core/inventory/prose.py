@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from takeback.core.inventory.verbs import MEANS, Deed, base, deed_of, is_noun_too, turns
+from takeback.core.inventory.verbs import ANSWERS, MEANS, Deed, base, deed_of, is_noun_too, turns
 from takeback.core.inventory.words import vocabulary
 
 _SENTENCES: Final = re.compile(r"(?<=[.!?:;])\s+|\n\s*(?=[\n•*A-Z-])|\s[-•*]\s|\s\d+[.)]\s")
@@ -121,7 +121,7 @@ def _changes(sentence: list[str], index: int, *, begins: bool) -> bool:
     if verb in MEANS or _denied(sentence, index) or _looks_after_all(sentence, index):
         return False
     if form == "ed":
-        return _passive(sentence, index)
+        return verb not in ANSWERS and _passive(sentence, index)
     if form == "s" and _is_look(_at(sentence, index - 1)):
         return False  # what is looked at: "list refunds"
     if is_noun_too(verb):

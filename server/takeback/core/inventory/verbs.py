@@ -66,15 +66,16 @@ _TABLE: Final = {
 }
 
 _NOUNS: Final = vocabulary(
-    "access archive arm backup batch block book bookmark branch build bulk call change charge check checkout "
-    "claim clean command comment commit complete control copy count design diff display draft drag drop edit "
-    "email empty enqueue estimate exchange extend file filter fire flag follow fork format forward head hover "
-    "import index install issue join label leave link list load lock log look mail make mark measure merge "
-    "message mount mute new note open order paste patch pin play post press preview process project pull push "
-    "put query rate record refund release reply report request reset restore result return review run sample "
-    "scale scan schedule seal search select set share show sign snapshot stage star start stat state status "
-    "stop store submit subscribe switch sync tag tail take test tip touch track trade train transfer "
-    "transition trash trigger turn tweet type undo update upgrade upload use view vote wait wake watch write"
+    "accept access apply archive arm backup batch block book bookmark branch build bulk call change charge "
+    "check checkout claim clean command comment commit complete connect control copy count design diff "
+    "display draft drag drop edit email empty enable enqueue estimate exchange extend file filter fire flag "
+    "follow fork format forward head hover import index install issue join label leave link list load lock "
+    "log look mail make mark measure merge message mount mute new note open order paste patch pin play post "
+    "press preview process project pull push put query rate recall record refund reject release reply report "
+    "request reset restore result return review run sample scale scan schedule seal search select set share "
+    "show sign snapshot stage star start stat state status stop store submit subscribe switch sync tag tail "
+    "take test tip touch track trade train transfer transition trash trigger turn tweet type undo update "
+    "upgrade upload use view vote wait wake watch write"
 )
 """Verbs that are nouns (or adjectives) as often: in prose they count only where they stand as verbs."""
 
@@ -120,6 +121,10 @@ MEANS: Final = vocabulary(
     "optimize perform play process resolve select sort take test touch turn type"
 )
 """Verbs that in prose mostly say how something is done ("handles large files"): there they count only as the first."""
+
+
+ANSWERS: Final = vocabulary("accept apply call complete connect enable recall reject report request")
+"""Verbs that in prose mostly say what a tool takes and answers: "both spellings are accepted"."""
 
 
 def deed_of(word: str) -> Deed | None:

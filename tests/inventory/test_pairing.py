@@ -45,6 +45,13 @@ def test_the_four_verbs_of_one_record() -> None:
     assert (deleted["class"], deleted["does"], deleted["risk"]) == ("internal_update", "delete", "high")
 
 
+def test_what_is_made_again_under_its_own_id_asks_for_that_id() -> None:
+    create = tool("create_note", given={"id": "string", "title": "string"}, required=["title"], output=RECORD)
+    deleted = rule("delete_note", GET, create, DELETE)
+    assert deleted["undo"]["args"] == {"id": "target.id", "title": "before.title"}
+    assert deleted["risk"] == "medium"
+
+
 def test_without_a_read_back_nothing_is_put_back_and_a_person_agrees() -> None:
     updated, deleted = (drafted(CREATE, UPDATE, DELETE)[name] for name in ("update_note", "delete_note"))
     assert (updated.rules[-1]["undo"], updated.rules[-1]["risk"]) == ("none", "high")

@@ -70,7 +70,8 @@ def write_rule(write: Write) -> Table:
         rule["verify"] = " && ".join(f"after.{name} == before.{name} + {step}" for name, step in counters.items())
     if does is Does.DELETE and write.ready and (unset := _not_made_again(write)):
         rule["ignore"] = list(dict.fromkeys([*rule.get("ignore", ()), *unset]))
-    return {**rule, "undo": _undo(write, is_read=reads_back(rule))}
+    undo = _undo(write, is_read=reads_back(rule))
+    return {**rule, "undo": _under_its_id(undo, write, rule) if does is Does.DELETE else undo}
 
 
 def _not_made_again(write: Write) -> list[str]:
@@ -137,6 +138,18 @@ def _undo(write: Write, *, is_read: bool) -> str | Table | Sequence[Table]:
         for asked in write.ready
     ]
     return "none" if not calls else calls[0] if len(calls) == 1 else calls
+
+
+def _under_its_id(undo: str | Table | Sequence[Table], write: Write, rule: Table) -> str | Table | Sequence[Table]:
+    """What makes a deleted thing again asks for the id that it had, and says so: only then is it the same thing."""
+    target = rule.get("target")
+    if not isinstance(undo, Mapping) or not isinstance(target, Mapping):
+        return undo
+    named = next((a for a in write.tool.required if target["id"] == f"args.{a.name}" and a.type == "string"), None)
+    if named is None:
+        return undo
+    args = {name: "target.id" if given == f"args.{named.name}" else given for name, given in undo["args"].items()}
+    return {**undo, "args": args}
 
 
 def _call(upstream: str, asked: Asked) -> dict[str, Any]:

@@ -177,6 +177,8 @@ async def test_a_step_that_needs_a_person_waits_and_the_rest_goes_back(tmp_path:
     async with guarded(careful, [desk.tools], tmp_path) as guard:
         await done(guard, "link", {"id": "T-1"})
         await done(guard, "set", OTHER)
+        preview = await guard.undo("run")
+        assert "desk.link T-1: exact until 2026-11-23 13:00 UTC (a person must agree)" in preview.text
         answer = await agreed(guard, "run")
         assert not answer.ok
         assert "waiting for a person's approval" in answer.text

@@ -38,9 +38,7 @@ class Step:
     unconditioned: bool = False
 
 
-async def undo_one(
-    services: Services, caller: Caller, action_id: str, reason: str, *, standing: frozenset[str] = frozenset()
-) -> Step:
+async def undo_one(services: Services, caller: Caller, action_id: str, reason: str) -> Step:
     """Take one action back, unless something that rests on it stands. Asked again, it tells what was done."""
     action = await services.ledger.action(caller.tenant, action_id)
     if action.status is Status.COMPENSATED:
@@ -51,8 +49,7 @@ async def undo_one(
         return await _back_already(services, caller, action, reason, str(error))
     except NotUndoable as error:
         return _refused(action, f"{error}")
-    resting = [one.id for one in found.dependents if one.id in standing or one.in_force]
-    if resting:
+    if resting := [one.id for one in found.dependents]:
         return Step(
             text=f"{action.id} kept: {', '.join(resting[:3])} rests on it and stands",
             outcome=UndoOutcome.REFUSED,

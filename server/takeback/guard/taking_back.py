@@ -75,7 +75,7 @@ async def _preview_of(
     lead = "That is not what the preview showed. " if stale else ""
     lines = [
         f"{lead}Preview, nothing was changed yet: {len(standing)} changes would be taken back, newest first.{warned}",
-        *listing(standing),
+        *listing(services, caller, standing),
         _go_on("To go on", selection, unwinding.confirm),
     ]
     return UndoAnswer("\n".join(lines), ok=True, action=unwinding.id, confirm=unwinding.confirm)
@@ -160,7 +160,7 @@ async def _cascade(services: Services, caller: Caller, found: Plan, reason: str)
     lines = [
         f"Not undone alone: {resting} rests on {found.action.id} and is in force. Nothing was changed.{warned}",
         "Together, newest first, these would be taken back:",
-        *listing(actions),
+        *listing(services, caller, actions),
         _go_on("To take all of them back", found.action.id, stored.confirm),
     ]
     return UndoAnswer(

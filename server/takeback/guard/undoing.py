@@ -12,7 +12,7 @@ from takeback.core.expressions import Expression, ExpressionError
 from takeback.core.images import Image, differences
 from takeback.core.jsontext import JSON
 from takeback.core.operation import fingerprint
-from takeback.core.policy.decide import Decision, Undecidable, canonical_id, decide, target_variables
+from takeback.core.policy.decide import Decision, canonical_id, target_variables
 from takeback.core.policy.places import named_by_result
 from takeback.core.redaction import is_redacted
 from takeback.core.run import RecoveryItem
@@ -20,7 +20,7 @@ from takeback.core.states import Happening
 from takeback.core.undo import Outcome, Step, judge_outcome
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Effect, Origin, Status, UndoOutcome, Verified
-from takeback.guard.code_tools import CODE
+from takeback.guard.authority import authority
 from takeback.guard.execution import conditions_of
 from takeback.guard.moved import MOVED, renamed
 from takeback.guard.purposes import check_boundary, image_variables
@@ -254,7 +254,7 @@ def _work(services: Services, caller: Caller, undoing: Undoing, index: int) -> W
     except Refusal as refusal:
         raise NotUndoable(str(refusal).removeprefix("Not undone: ").removesuffix(". Nothing was changed.")) from None
     ignore, redact = rule_fields(services, action)
-    today = _today(services, caller, action, step, arguments)
+    today = authority(services, caller, action, step, arguments)
     decision = replace(today, targets=plan_.place.targets, late_targets=(), effect=Effect.SET)
     if decision.verdict == "forward":
         raise NotUndoable(f"{step.tool} is a read by the policy and cannot take anything back")
@@ -277,16 +277,6 @@ def _work(services: Services, caller: Caller, undoing: Undoing, index: int) -> W
         original=action.id,
         reason=undoing.reason,
     )
-
-
-def _today(services: Services, caller: Caller, action: Action, step: Step, arguments: dict[str, JSON]) -> Decision:
-    """Today's authorisation: by the rule of the tool that is called, or of the original where code does it."""
-    coded = step.tool.startswith(CODE)
-    tool, judged = (action.name, action.arguments) if coded else (step.tool, arguments)
-    try:
-        return decide(services.policy, tool, judged, tenant=caller.tenant, user=caller.principal, run=caller.run)
-    except Undecidable as error:
-        raise NotUndoable(str(error)) from None
 
 
 def _variables(caller: Caller, decision: Decision, arguments: dict[str, JSON], reason: str) -> dict[str, JSON]:

@@ -14,6 +14,7 @@ from takeback.core.action import Action
 from takeback.core.run import Unwinding
 from takeback.core.vocabulary import Status, UndoOutcome
 from takeback.core.wording import targets_of
+from takeback.guard.authority import stands_in_the_way
 from takeback.guard.one_undo import Step, undo_one
 from takeback.guard.services import Services
 from takeback.ports import Caller, UndoAnswer
@@ -92,12 +93,8 @@ class Report:
 async def unwind(services: Services, caller: Caller, unwinding: Unwinding, reason: str) -> UndoAnswer:
     """Take the actions back in order. Never because the caller has gone does it stop half-way in one of them."""
     report = Report()
-    standing: set[str] = set()
     for action_id in unwinding.actions:
-        step = await undo_one(services, caller, action_id, reason, standing=frozenset(standing))
-        report.add(step)
-        if not step.gone:
-            standing.add(action_id)
+        report.add(await undo_one(services, caller, action_id, reason))
     outcome = report.outcome
     return UndoAnswer(
         report.text(unwinding),
@@ -112,12 +109,16 @@ def irreversible(actions: Sequence[Action]) -> list[Action]:
     return [one for one in actions if (one.forecast or {}).get("outcome") == UndoOutcome.REFUSED.value]
 
 
-def listing(actions: Sequence[Action]) -> list[str]:
-    """For a preview: each action on a line, with what its undo is expected to come to."""
-    lines = [
-        f"- {one.id} {one.name} {targets_of(one.targets)}: {(one.forecast or {}).get('text', 'impossible')}"
-        + ("" if one.status is Status.SUCCEEDED else f" ({one.status.value})")
-        for one in actions[:_NAMED]
-    ]
+def listing(services: Services, caller: Caller, actions: Sequence[Action]) -> list[str]:
+    """For a preview: each action on a line, with what its undo is expected to come to and what must be approved."""
+    lines = [_line(services, caller, action) for action in actions[:_NAMED]]
     left = len(actions) - len(lines)
     return [*lines, f"... and {left} more"] if left > 0 else lines
+
+
+def _line(services: Services, caller: Caller, action: Action) -> str:
+    outlook = (action.forecast or {}).get("text", "impossible")
+    wanted = stands_in_the_way(services, caller, action)
+    status = action.status.value if action.status is not Status.SUCCEEDED else ""
+    notes = f" ({'; '.join(filter(None, (status, wanted)))})" if status or wanted else ""
+    return f"- {action.id} {action.name} {targets_of(action.targets)}: {outlook}{notes}"

@@ -1,7 +1,8 @@
 """The smallest MCP server over pipes, which starts in no time, and fails in the way that it is told to.
 
 `--tools` is the JSON list of tools. Where `--begun` is given, a call first says there that it has begun, and waits for
-`--release` before it takes effect in `--journal`; all three are paths, the first two of named pipes.
+`--release` before it takes effect in `--journal`; all three are paths, the first two of named pipes. Once there is a
+file `--changed`, it holds the tools, and each call tells that they changed.
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ def answer(options: argparse.Namespace, message: dict[str, Any]) -> Any:
         info = {"name": "tiny", "version": "1"}
         return {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info}
     if message["method"] == "tools/list":
+        if options.changed and options.changed.exists():
+            return {"tools": json.loads(options.changed.read_text())}
         return {"tools": [{"nam": 1}] if options.fault == "toolless" else json.loads(options.tools)}
     return call(options, message["params"])
 
 
 def call(options: argparse.Namespace, params: dict[str, Any]) -> Any:
+    if options.changed and options.changed.exists():
+        sys.stdout.write(json.dumps({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}) + "\n")
     if options.begun:
         options.begun.write_bytes(b"x")
         with options.release.open("rb", buffering=0) as release:
@@ -46,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--tools", default='[{"name": "write", "inputSchema": {"type": "object"}}]')
     parser.add_argument("--fault", choices=["mute", "chatty", "garbled", "toolless", "quits"])
-    for path in ("--begun", "--release", "--journal", "--started"):
+    for path in ("--begun", "--release", "--journal", "--started", "--changed"):
         parser.add_argument(path, type=Path)
     options = parser.parse_args()
     if options.started:

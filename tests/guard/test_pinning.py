@@ -14,7 +14,7 @@ import pytest
 from takeback.core.pins.judge import Pin, PinState, pin_scope
 from takeback.core.results import text_of
 from takeback.guard.pinning import LOOK_AGAIN, TRUSTED_FOR
-from takeback.ports import Bridge, Downstream, LedgerFailure, NotSent, ToolClient
+from takeback.ports import Bridge, Downstream, HistoryQuery, LedgerFailure, NotSent, ToolClient
 from takeback.testing import GuardForTests, MemoryTools, guarded
 from tests.guard.world import POLICY, SCHEMAS, Desk
 
@@ -103,7 +103,9 @@ async def test_an_undo_by_a_changed_tool_is_refused_and_nothing_is_changed(desk:
     answer = await guard.undo()
     assert not answer.ok
     assert "desk.unlink is blocked" in answer.text
+    assert answer.outcome == "refused"
     assert desk.records["T-1"]["linked"] is True
+    assert len((await guard.ledger.history(HistoryQuery(tenant="acme"))).actions) == 1
 
 
 async def test_an_undo_that_reads_by_a_changed_tool_is_refused(desk: Desk, guard: GuardForTests) -> None:
@@ -151,6 +153,40 @@ async def test_once_accepted_it_is_called_and_the_old_one_is_not(desk: Desk, gua
     change(desk, **SCHEMAS["set"])
     assert "desk.set is blocked" in await said(guard, "set", {"id": "T-1", "priority": "low"})
     assert desk.effects == 1
+
+
+async def test_clients_are_told_once_that_an_acceptance_changed_the_tools(desk: Desk, guard: GuardForTests) -> None:
+    told: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+
+    async def sink(upstream: str, method: str, params: Any) -> None:
+        await told.put((upstream, method))
+
+    guard.use_cases.services.catalog.clients["desk"].on_notification(sink)
+    change(desk)
+    await guard.call("set", SET)
+    await accept(guard)
+    await guard.call("set", SET)
+    async with asyncio.timeout(10):
+        assert await told.get() == ("desk", "notifications/tools/list_changed")
+    await guard.call("get", {"id": "T-1"})
+    assert told.empty()
+
+
+async def test_what_is_no_longer_trusted_is_not_remembered_as_trusted(desk: Desk, guard: GuardForTests) -> None:
+    """The old list was looked at half a second ago, when it was still trusted."""
+    half = timedelta(seconds=LOOK_AGAIN / 2)
+    guard.clock.move(half)
+    change(desk)
+    await guard.call("get", {"id": "T-1"})
+    guard.clock.move(half)
+    change(desk, **SCHEMAS["set"])
+    await guard.call("get", {"id": "T-1"})
+    guard.clock.move(half)
+    await guard.ledger.accept((await pins(guard))[PinState.RETIRED], beside=False, by="anna", at=guard.clock.now())
+    change(desk)
+    assert (await guard.call("set", SET)).action is not None
+    change(desk, **SCHEMAS["set"])
+    assert "desk.set is blocked" in await said(guard, "set", {"id": "T-1", "priority": "low"})
 
 
 async def test_beside_another_both_are_trusted(desk: Desk, guard: GuardForTests) -> None:

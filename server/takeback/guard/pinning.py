@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -22,6 +23,8 @@ from takeback.ports import (
     ToolDefinition,
     ToolFailure,
 )
+
+log = logging.getLogger(__name__)
 
 LOOK_AGAIN: Final = 1.0
 """Seconds after which a list is looked up again where a tool is blocked, or where there are several lists."""
@@ -55,6 +58,18 @@ class PinBook:
         self._views: list[View] = []
         self._trusted: set[tuple[str, str]] = set()
         self._looking = asyncio.Lock()
+        self._sinks: list[NotificationSink] = []
+        self._telling: set[asyncio.Task[None]] = set()
+
+    def tell(self, sink: NotificationSink) -> None:
+        """Who is told, as if by the upstream, that its tools changed when a person has accepted one of them."""
+        self._sinks.append(sink)
+
+    async def close(self) -> None:
+        """Tell nobody any more."""
+        for task in self._telling:
+            task.cancel()
+        await asyncio.gather(*self._telling, return_exceptions=True)
 
     async def view(self, definitions: Sequence[ToolDefinition]) -> View:
         """The list as it counts. Without I/O while the same list was judged a moment ago.
@@ -95,9 +110,23 @@ class PinBook:
         if known is not None and known.told == told:
             told = known.told  # whoever holds the list sees that it is still the same
         blocked = {definition.name: definition.blocked for definition in told if definition.blocked}
+        if known is not None and known.blocked != blocked:
+            self._tell()
         view = View(definitions, told, blocked, self._clock.monotonic())
         self._views = [view, *(other for other in self._views if other is not known)][:MOST_VIEWS]
         return view
+
+    def _tell(self) -> None:
+        # In tasks of their own: a listener may ask for the tools at once, and this look is not over yet.
+        for sink in self._sinks:
+            task = asyncio.ensure_future(sink(self._upstream, "notifications/tools/list_changed", None))
+            self._telling.add(task)
+            task.add_done_callback(self._told)
+
+    def _told(self, task: asyncio.Task[None]) -> None:
+        self._telling.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a listener failed to hear that the tools of %s changed", self._upstream, exc_info=error)
 
     async def _remembered(self, definitions: Sequence[ToolDefinition]) -> Sequence[Pin]:
         """What is pinned, once what is new has been kept. Another guard may be the first to see a tool."""
@@ -146,11 +175,13 @@ class PinnedTools:
 
     async def close(self) -> None:
         """As `ToolClient.close`."""
+        await self._book.close()
         await self._client.close()
 
     def on_notification(self, sink: NotificationSink) -> None:
         """As `ToolClient.on_notification`."""
         self._client.on_notification(sink)
+        self._book.tell(sink)
 
     async def tools(self) -> Sequence[ToolDefinition]:
         """As `ToolClient.tools`; of a blocked tool, the definition that is trusted, and why it is blocked."""

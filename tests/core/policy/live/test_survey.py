@@ -224,6 +224,8 @@ def test_a_read_that_looks_like_a_write_is_found() -> None:
     lie = '[[rule]]\ntool = "desk.remove"\nclass = "read_only"\n'
     (line,) = told(lie)
     assert line.startswith("warning: rule[2].class (desk.remove): desk.remove passes as a read, and its definition")
+    agreed = {"remove": {**TOOLS["remove"], "annotations": {"readOnlyHint": True}}}
+    assert told(lie, desk(TOOLS | agreed)) == []
     hinted = desk({"get": {"annotations": {"readOnlyHint": False}}})
     assert "readOnlyHint is false" in told("", hinted)[0]
 
@@ -293,7 +295,8 @@ target = [
   { name = "two", type = "ticket", id = "args.title", read = { tool = "desk.gte", args = { id = "args.title" } } },
 ]
 require = "before.one.tenant == tenant && before.three.tenant == tenant && before.one.nope == 1"
-writes = ["one.priority", "one.nothing"]
+writes = ["one.priority", "one.nothing", "title"]
+ignore = ["version"]
 undo = "none"
 """
     errors = [line.replace(" (desk.set)", "") for line in told(two + REST) if line.startswith("error")]

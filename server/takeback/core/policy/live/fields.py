@@ -100,9 +100,8 @@ def _listed(shapes: Shapes) -> Iterator[Finding]:
 
 
 def _image_field(shapes: Shapes, keys: tuple[str | int, ...], name: str, *, needed: bool) -> Iterator[Finding]:
-    shape, path = shapes.field(name)
-    found = look(shape, path)
-    suggestion = did_you_mean(path[-1], found.names)
+    found = shapes.field(name)
+    suggestion = did_you_mean(name.rpartition(".")[2], found.names)
     message = f"what is read has no field `{name}`"
     if found.fate is Fate.EXCLUDED:
         yield (error if needed else note)(keys, message, suggestion)

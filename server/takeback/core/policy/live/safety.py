@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from takeback.core.expressions import Expression
@@ -40,9 +40,11 @@ def reads(rule: Rule, tool: Tool) -> Iterator[Finding]:
     judged = judge(taken_apart(tool.definition))
     against = [finding.reason for finding in judged.findings if finding.weight < 0]
     if judged.nature is Nature.WRITE and against:
-        yield warning(
+        hints = tool.definition.get("annotations")
+        agreed = isinstance(hints, Mapping) and hints.get("readOnlyHint") is True  # the server and the policy
+        yield (note if agreed else warning)(
             ("class",), f"{tool.name} passes as a read, and its definition says otherwise: {'; '.join(against[:3])}",
-            "give it a rule of its own that treats it as a write",
+            "if it changes anything, give it a rule of its own",
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from takeback.core.expressions import Expression
 from takeback.core.policy.live.mentions import literal_fields, selection
 from takeback.core.policy.live.offers import Live, Tool
-from takeback.core.policy.live.schemas import NOTHING_KNOWN, Shape, look, whole
+from takeback.core.policy.live.schemas import NOTHING_KNOWN, Fate, Look, Shape, look, whole
 from takeback.core.policy.mistakes import Keys
 from takeback.core.policy.places import is_read_back
 from takeback.core.policy.schema import Call, Read, Rule
@@ -16,6 +16,9 @@ from takeback.core.policy.tools import named_calls
 
 _TEXT = whole({"type": "string"})
 _TARGET = Shape(fields={"type": _TEXT, "id": _TEXT})
+_LIKELY = [Fate.NAMED, Fate.UNKNOWN, Fate.UNNAMED, Fate.EXCLUDED]
+"""Of what is looked for in several places, the fate that counts: it is enough that one of them may have it."""
+
 _OF_ITS_OWN = frozenset({"select", "absent", "found", "done", "failed", "ids"})
 """The expressions of a call whose `result` is that of the call itself, and not of the write."""
 
@@ -45,11 +48,16 @@ class Shapes:
         """What an expression comes to."""
         return shape_of(expression.source, self.named(keys))
 
-    def field(self, name: str) -> tuple[Shape, tuple[str, ...]]:
-        """A field as `writes`, `ignore` and `by` name it: where to look, and the path there."""
+    def field(self, name: str) -> Look:
+        """A field as `writes`, `ignore` and `by` name it: where there are several targets, of one of them or of any."""
         image, names = self._image(), [spec.name for spec in self.rule.target]
         of, dot, rest = name.partition(".")
-        return (image, (of, rest)) if len(names) > 1 and dot and of in names else (image, (name,))
+        if len(names) == 1 or image.fields is None:
+            return look(image, (name,))
+        if dot and of in names:
+            return look(image, (of, rest))
+        looks = [look(image, (target, name)) for target in names]
+        return min(looks, key=lambda one: _LIKELY.index(one.fate))
 
     def _target(self) -> Shape:
         specs = self.rule.target

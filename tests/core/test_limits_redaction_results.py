@@ -150,3 +150,10 @@ def test_select_and_absent() -> None:
     assert part(listing, select=one).value == {"id": 2}
     assert part(listing, absent=gone).presence is Presence.ABSENT
     assert part(listing, select=Expression("result.colour")).presence is Presence.UNREADABLE
+
+
+def test_json_in_the_wrapping_of_a_framework_is_read_as_what_it_is() -> None:
+    assert record({"structuredContent": {"result": '{"id": 7}'}}) == {"id": 7}
+    assert record({"structuredContent": {"result": "[1, 2]"}}) == [1, 2]
+    assert record({"structuredContent": {"result": "7"}}) == {"result": "7"}
+    assert record({"structuredContent": {"result": '{"id": 7}', "more": 1}}) == {"result": '{"id": 7}', "more": 1}

@@ -32,10 +32,13 @@ _FORBIDDEN: Final = re.compile(
 def record(result: Mapping[str, Any]) -> JSON:
     """The data of a tool's result: its structured content, else the JSON in its text, else the text itself.
 
+    Frameworks that wrap what is no object as `{"result": ...}` also wrap JSON that a tool returned as a text: that is
+    read as what it is.
+
     Several text blocks give a list. A result without text or structure gives null.
     """
     if "structuredContent" in result:
-        return result["structuredContent"]
+        return _unwrapped(result["structuredContent"])
     content = result.get("content")
     blocks = content if isinstance(content, list) else []
     texts = [block["text"] for block in blocks if isinstance(block, Mapping) and isinstance(block.get("text"), str)]
@@ -104,6 +107,13 @@ def read_part(
         return Part(name, Presence.UNREADABLE, None, str(failure))
     version = version_of(result) if result is not None and value is not None else None
     return Part(name, Presence.ABSENT if value is None else Presence.PRESENT, value, version=version)
+
+
+def _unwrapped(structured: JSON) -> JSON:
+    if not isinstance(structured, dict) or structured.keys() != {"result"} or not isinstance(structured["result"], str):
+        return structured
+    inner = _parsed(structured["result"])
+    return inner if isinstance(inner, dict | list) else structured
 
 
 def _parsed(text: str) -> JSON:

@@ -267,3 +267,23 @@ def test_words() -> None:
     assert listed(["a", "b", "c"]) == '"a", "b" or "c"'
     assert did_you_mean("efect", ["effect", "does"]) == "did you mean `effect`?"
     assert did_you_mean("wibble", ["effect", "does"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('lists = { tags = "sets" }', 'rule[2].lists.tags (desk.set): must be "set" or "lines"'),
+        (
+            'lists = { tags = { kee = "x" } }',
+            "rule[2].lists.tags.kee (desk.set): there is no such key",
+        ),
+        ('condition = "x"', 'rule[2].condition (desk.set): must be "none"'),
+        ("condition = 7", 'rule[2].condition (desk.set): must be "none"'),
+    ],
+)
+def test_a_word_or_a_table(body: str, expected: str) -> None:
+    assert mistakes(with_rule(body))[0].startswith(expected), mistakes(with_rule(body))
+
+
+def test_a_key_that_looks_like_the_schemas_own_word_is_one_that_is_not_there() -> None:
+    assert mistakes('"[key]" = []\n')[0].startswith('"[key]": there is no such key')

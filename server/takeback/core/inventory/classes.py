@@ -82,6 +82,8 @@ def effect(tool: Offered, judged: Judgement) -> Effect:
         return Effect.ONCE
     if any(argument.key in _ADDING for argument in tool.arguments):
         return Effect.ONCE
+    if tool.http is not None and tool.http.method == "POST":
+        return Effect.ONCE  # RFC 9110, 9.2.2: nothing says that a second one changes nothing
     by_method = tool.http is not None and tool.http.method in {"PUT", "DELETE"}
     by_name = tool.verb in SETTERS | _SETTLED | MOVERS or judged.deed is Deed.DELETE
     return Effect.SET if by_method or by_name or tool.hints.get("idempotentHint") is True else Effect.ONCE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 """Keys that take one of these words or an expression."""
 
 _BRANCH: Final = re.compile(r"(literal|str-enum|function-before|tuple|is-instance)\[|(Undo|NamedUndo)$")
+_WORD_OR_TABLE: Final = re.compile(r"literal\[|(KeyedList|Condition)$")
 _UNDO: Final = 'must be a call, a list of calls, or "none"'
 _FEW: Final = 12
 _PARSER_WORDS: Final = (
@@ -63,28 +64,50 @@ def _fault(details: ErrorDetails, document: Mapping[str, Any]) -> _Fault:
     for part in details["loc"]:
         if isinstance(part, str) and keys and _is_branch(keys, part):
             branches.append(part)
-        elif part != "[key]" and not (isinstance(part, int) and isinstance(here, Mapping)):
-            # The place of the only table where the schema would take a list is no key of the file.
+        elif not _is_no_key(part, here):
             keys.append(part)
             here = at(here, (part,))
     return _Fault(tuple(keys), tuple(branches), details)
 
 
+def _is_no_key(part: str | int, here: Any) -> bool:
+    """What stands in an error's place and in no file: that a key is meant, and the place of an only table in a list."""
+    if not isinstance(here, Mapping):
+        return part == "[key]"
+    return isinstance(part, int) or (part == "[key]" and part not in here)
+
+
 def _is_branch(keys: list[str | int], part: str) -> bool:
     names = [key for key in keys if isinstance(key, str)]
+    if _of_words_or_table(names):
+        return _WORD_OR_TABLE.match(part) is not None
     return names[-1] in {*_CHOICES, "undo"} and _BRANCH.match(part) is not None
+
+
+def _of_words_or_table(names: Sequence[object]) -> bool:
+    """Whether the place takes a word or a table: `condition`, and each field of `lists`."""
+    return names[-1] == "condition" or (len(names) > 1 and names[-2] == "lists")
 
 
 def _is_meant(fault: _Fault, document: Mapping[str, Any]) -> bool:
     """Whether the error comes from the branch of a union that the author meant."""
     if not fault.branches:
         return True
+    if (depth := _word_or_table(fault.keys)) is not None:
+        item = at(document, fault.keys[:depth])
+        return fault.branches[-1].startswith("literal") is not isinstance(item, Mapping)
     if "undo" not in fault.keys:
         return fault.branches[-1].startswith("function-before")  # the last of the branches, and the most general
     if fault.branches[-1] not in {"Undo", "NamedUndo"}:
         return fault.kind == "tuple_type"
     item = at(document, fault.keys[: _item_depth(fault, document)])
     return fault.branches[-1] == _shape_of(item)
+
+
+def _word_or_table(keys: Keys) -> int | None:
+    """How many keys lead to the place of a rule that takes a word or a table; None where there is no such place."""
+    depths = {"condition": 3, "lists": 4}
+    return depths.get(str(keys[2])) if keys[:1] == ("rule",) and len(keys) > len(("rule", 0)) else None
 
 
 def _item_depth(fault: _Fault, document: Mapping[str, Any]) -> int:

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from takeback.core.limits import exceeded
 from takeback.core.vocabulary import RetryLayer
 from takeback.core.wording import in_doubt, limit_reached
+from takeback.guard.asking import carried
 from takeback.guard.concluding import conclude
-from takeback.guard.execution import Begun, limits_of, run
+from takeback.guard.execution import Begun, limits_of
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.services import Services, Work
 from takeback.guard.settling import lost
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 async def carry_out(services: Services, begun: Begun) -> Reply:
     """Send it, and write down what came of it. Never raises for the ledger: what was sent is told."""
-    sent = await run(services, begun)
+    begun, sent = await carried(services, begun)
     try:
         if sent.unknown is not None:
             return await lost(services, begun, sent)

@@ -7,10 +7,11 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from takeback.guard.catalog import Catalog, CatalogError, Entry
-from takeback.ports import Bridge, Downstream, ToolClient
+from takeback.ports import Ask, Bridge, Downstream, ToolClient
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,10 @@ class ForOne(Catalog):
         super().__init__((), {})
         self._kind, self._upstreams, self._downstream = kind, clients, downstream
         self.clients = kind.clients
+
+    def asking(self, ask: Ask) -> ForOne:
+        """The same, with another way to ask the client."""
+        return ForOne(self._kind, self._upstreams, replace(self._downstream, ask=ask))
 
     def hide(self, entries: Sequence[Entry]) -> None:
         """As `Catalog.hide`."""

@@ -15,8 +15,9 @@ from takeback.core.states import Happening
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import RetryLayer, Status, Verified
 from takeback.core.wording import in_doubt, no_effect, took_effect
+from takeback.guard.asking import carried
 from takeback.guard.concluding import REBUILT, conclude, end, read_lag, succeeded
-from takeback.guard.execution import Begun, run
+from takeback.guard.execution import Begun
 from takeback.guard.probing import probe
 from takeback.guard.reading import READ_TIMEOUT, take_image
 from takeback.guard.recording import Fact, next_fact, recovery_item, with_companions
@@ -66,7 +67,7 @@ async def settle(services: Services, begun: Begun, why: str) -> Reply:
             break
         begun = await _attempt_again(services, begun, diagnosis)
         doubt = OutcomeUnknown("lost", why) if diagnosis.kind == "same_key" else None
-        sent = await run(services, begun, doubt=doubt)
+        begun, sent = await carried(services, begun, doubt=doubt)
         if sent.unknown is None:
             return await conclude(services, begun, sent)
         begun = await _lost_again(services, begun, sent)

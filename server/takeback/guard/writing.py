@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -16,6 +15,7 @@ from takeback.core.vocabulary import Origin, RetryLayer, RunStatus
 from takeback.core.wording import denied, in_progress, pending, refused
 from takeback.guard import approving
 from takeback.guard.answering import other_arguments, refuse, replay, run_stopped
+from takeback.guard.asking import MARGIN
 from takeback.guard.carrying import begin, free, limit_stop
 from takeback.guard.execution import before_image, claim, limits_of
 from takeback.guard.joining import join, wait_for_target
@@ -32,8 +32,6 @@ _Act: TypeAlias = Callable[[Services, Work, Standing], Awaitable[Reply | None]]
 
 _MOST_RUNS: Final = 10_000
 _ROUNDS: Final = 8
-_MARGIN: Final = timedelta(seconds=120)
-"""How much longer than the call its leases last: the reads around it, and the commits."""
 
 
 async def write(services: Services, work: Work) -> Reply:
@@ -94,7 +92,7 @@ async def _look(services: Services, work: Work, *, lease_names: tuple[str, ...])
             operation=work.operation,
             holder=services.ids.new("h"),
             lease_names=lease_names,
-            lease_for=whole_call(work, work.decision.retry) + _MARGIN,
+            lease_for=whole_call(work, work.decision.retry) + MARGIN,
             now=now,
             client_key=work.client_key,
             counters=tuple(limits_of(services, work)),

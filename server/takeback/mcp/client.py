@@ -10,8 +10,8 @@ from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERS
 
 from takeback.core.jsontext import JSON
 from takeback.mcp.asking import by_requests
-from takeback.mcp.exchange import CAPABILITIES_KEY, CLIENT_KEY, FORM_TIMEOUT, VERSION_KEY
-from takeback.ports import Downstream, ProgressSink
+from takeback.mcp.exchange import CAPABILITIES_KEY, CLIENT_KEY, VERSION_KEY
+from takeback.ports import ANSWERED_WITHIN, Downstream, ProgressSink
 
 READY_WITHIN: Final = 20.0
 """Seconds that what an upstream asks waits for a client that is still shaking hands."""
@@ -78,7 +78,7 @@ class OneClient:
         """As `AskOne`; not before the client is ready, as the protocol has it."""
         async with asyncio.timeout(READY_WITHIN):
             await self.ready.wait()
-        return await self.wire.request(method, params, FORM_TIMEOUT)
+        return await self.wire.request(method, params, ANSWERED_WITHIN)
 
     async def tell(self, method: str, params: JSON) -> None:
         """As `Tell`."""

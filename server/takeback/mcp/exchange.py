@@ -17,9 +17,6 @@ VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
 LEVEL_KEY: Final = "io.modelcontextprotocol/logLevel"
 RUN_KEY: Final = "io.takeback/run"
 
-FORM_TIMEOUT: Final = 15 * 60.0
-"""Seconds that a person has for an answer."""
-
 _MODES_SINCE: Final = "2025-11-25"
 
 APPROVAL_NAME: Final = re.compile(r"p[0-9a-z]{1,12}")

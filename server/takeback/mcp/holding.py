@@ -19,8 +19,8 @@ from mcp.types import INVALID_PARAMS
 
 from takeback.core.jsontext import JSON
 from takeback.mcp.asking import UNANSWERED, at_level, check_askable, no_answer
-from takeback.mcp.exchange import APPROVAL_NAME, FORM_TIMEOUT, Exchange
-from takeback.ports import Answered, Downstream, Questions
+from takeback.mcp.exchange import APPROVAL_NAME, Exchange
+from takeback.ports import ANSWERED_WITHIN, Answered, Downstream, Questions
 
 MOST: Final = 256
 """Requests that may wait for an answer at a time; with more, what upstreams ask is refused."""
@@ -181,7 +181,7 @@ class Holding:
         held.turn += 1
         held.move()
         try:
-            async with asyncio.timeout(FORM_TIMEOUT):
+            async with asyncio.timeout(ANSWERED_WITHIN):
                 return await one.answers
         except TimeoutError:
             return {name: no_answer(str(question.get("method"))) for name, question in questions.items()}

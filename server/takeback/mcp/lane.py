@@ -58,6 +58,7 @@ class CallLane:
             await self._face.meet(self._client.standing())
         elif method in HEARD and self._client.ready.is_set():
             await self._face.heard(self._client.standing(), method, message.get("params"))
+            return True
         return False
 
     def _take(self, message: dict[str, Any], raw: bytes) -> bool:

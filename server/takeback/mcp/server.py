@@ -25,7 +25,6 @@ from takeback.core.wording import INSTRUCTIONS
 from takeback.mcp.exchange import (
     CAPABILITIES_KEY,
     CLIENT_KEY,
-    FORM_TIMEOUT,
     LEVEL_KEY,
     AskOne,
     Exchange,
@@ -37,7 +36,7 @@ from takeback.mcp.holding import Work
 from takeback.mcp.passing import Passing, question_apart
 from takeback.mcp.relaying import RawMessage, RawResult, Sessions, Watchers
 from takeback.mcp.runs import BadRun, RunBook
-from takeback.ports import Caller, Downstream, ProgressSink, Tell, ToolClient
+from takeback.ports import ANSWERED_WITHIN, Caller, Downstream, ProgressSink, Tell, ToolClient
 
 NAME: Final = "takeback"
 _CACHED: Final = {"resources/list", "resources/templates/list", "prompts/list", "resources/read"}
@@ -245,7 +244,7 @@ def asking(ctx: ServerRequestContext[Any, Any]) -> AskOne:
         message: Any = RawMessage(method=method, params=dict(params) if params is not None else None)
         related = ServerMessageMetadata(related_request_id=ctx.request_id)
         try:
-            result = await ctx.session.send_request(message, RawResult, FORM_TIMEOUT, related)
+            result = await ctx.session.send_request(message, RawResult, ANSWERED_WITHIN, related)
         except ValidationError:
             raise MCPError(code=INVALID_PARAMS, message=f"the client's answer to {method} is malformed") from None
         return result.root

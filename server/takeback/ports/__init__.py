@@ -7,7 +7,7 @@ foreign exception through: what can go wrong is one of the exceptions below.
 from takeback.core.results import HTTP, VERSION
 from takeback.ports.agents import AgentUseCases, Caller, UndoAnswer
 from takeback.ports.compensation import CodedCompensation, Compensation, Impossible, Material, Remedy
-from takeback.ports.downstream import Ask, Bridge, Downstream, Questions, Tell
+from takeback.ports.downstream import ANSWERED_WITHIN, Ask, Bridge, Downstream, Questions, Tell
 from takeback.ports.ledger import (
     AccessEntry,
     Approach,
@@ -39,6 +39,7 @@ from takeback.ports.tools import (
 )
 
 __all__ = [
+    "ANSWERED_WITHIN",
     "HTTP",
     "VERSION",
     "AccessEntry",

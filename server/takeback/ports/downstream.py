@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from takeback.core.jsontext import JSON
 from takeback.ports.tools import ToolClient
+
+ANSWERED_WITHIN: Final = 15 * 60.0
+"""Seconds that a client, and the person behind it, have for an answer."""
 
 Questions = Mapping[str, Mapping[str, Any]]
 """What an upstream asks a client, by name: each is an object with `method` and `params`, as the upstream sent it."""

@@ -168,7 +168,8 @@ class McpConnector:
         return (connection.capabilities if connection is not None else {}) or self.capabilities
 
     def _known(self, declared: Declared) -> Connection | None:
-        if self._home.stateless or self._home.declared.key == declared.key:
+        home = replace(self._home.declared, stateless_first=declared.stateless_first)
+        if self._home.stateless or home.key == declared.key:
             return self._home
         return self._others.get(declared.key)
 

@@ -24,7 +24,7 @@ from .servers import EXAMPLES
 Mode = Literal["auto", "legacy"]
 """`auto`: the stateless era, since the guard speaks it; `legacy`: the handshake era."""
 
-PATIENCE: Final = 60
+PATIENCE: Final = 180
 _CONFIRM: Final = re.compile(r'confirm="([0-9a-f]+)"')
 _APPROVAL: Final = re.compile(r"approval (\w+) waits")
 

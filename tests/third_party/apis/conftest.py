@@ -10,6 +10,7 @@ import pytest_asyncio
 from tests.third_party.guarded import Guarded, guarded
 
 from .kinto import Store, serving_kinto
+from .prefect import Server, serving_prefect
 from .radicale import Calendars, serving_radicale
 from .roundup import Tracker, serving_roundup
 
@@ -47,4 +48,16 @@ async def store(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> As
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def kinto(store: Store, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
     async with guarded("kinto", store.env, tmp_path_factory.mktemp("state")) as guard:
+        yield guard
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving_prefect(tmp_path_factory.mktemp("prefect")) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def flows(server: Server, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
+    async with guarded("prefect", server.env, tmp_path_factory.mktemp("state")) as guard:
         yield guard

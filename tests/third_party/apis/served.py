@@ -18,7 +18,7 @@ import httpx2
 from tests.faults import LossyProxy
 from tests.http.served import free_port
 
-STARTING: Final = 90
+STARTING: Final = 180
 """Seconds within which a server must accept connections."""
 
 _STOPPING: Final = 20

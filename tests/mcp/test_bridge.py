@@ -14,6 +14,7 @@ import pytest
 
 from .conftest import ASKING_POLICY, World
 from .raw import RawClient, text_of
+from .test_http import HttpClient, serving
 
 FORMS: dict[str, Any] = {"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {"listChanged": True}}
 YES = {"action": "accept", "content": {"sure": True}, "x-unknown": 2**70}
@@ -290,3 +291,25 @@ class TestHandshakeClient:
             await client.until(lambda: len(client.asked) == 2)
             saw = json.loads(text_of(await client.call("saw")))
         assert saw["roots"] == [roots["roots"]] * 2
+
+
+async def test_over_http_each_kind_of_client_has_its_own_tools_and_is_asked_itself(world: World, upstream: str) -> None:
+    async with serving(world) as (url, _):
+        forms = HttpClient(url, stateless=True, capabilities={"elicitation": {}})
+        plain = HttpClient(url, stateless=False, capabilities={"sampling": {}})
+        try:
+            await plain.handshake()
+            listed = [(await client.send("tools/list"))["result"]["tools"] for client in (forms, plain, forms)]
+            asked = (await forms.send("tools/call", WRITE))["result"]
+            read = await plain.call("saw")  # while the other client is asked
+            ((name, _),) = asked["inputRequests"].items()
+            again = {**WRITE, "inputResponses": {name: YES}, "requestState": asked["requestState"]}
+            done = (await forms.send("tools/call", again))["result"]
+        finally:
+            await forms.http.aclose()
+            await plain.http.aclose()
+    names = [{tool["name"] for tool in tools if tool["name"].startswith("with_")} for tools in listed]
+    assert names == [{"with_elicitation"}, {"with_sampling"}, {"with_elicitation"}]
+    assert json.loads(text_of(read))["capabilities"] == {"sampling": {}}
+    assert done["_meta"]["io.takeback/status"] == "succeeded"
+    assert len(world.effects()) == 1

@@ -120,7 +120,7 @@ async def test_tools_of_all_pages_in_order_and_as_sent(lean: Start) -> None:
 
 
 async def test_a_tool_list_without_end_is_given_up(odd: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("takeback_tools.mcp.connection.PAGES", 20)
+    monkeypatch.setattr("takeback_tools.mcp.listing.PAGES", 20)
     with pytest.raises(OutcomeUnknown, match="does not end"):
         await ended(odd().tools())
 

@@ -6,11 +6,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx2
-from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
+from mcp.shared.inbound import mcp_param_headers
 
 from takeback.core.jsontext import JSON
 from takeback.ports import (
@@ -19,21 +18,18 @@ from takeback.ports import (
     NotSent,
     OutcomeUnknown,
     ProgressSink,
-    ToolDefinition,
     ToolFailure,
 )
 from takeback_tools.mcp.channel import METHOD_NOT_FOUND, Channel, Hooks
 from takeback_tools.mcp.declared import Declared, passed_on
 from takeback_tools.mcp.http import HttpChannel
+from takeback_tools.mcp.listing import Listed, read_list
 from takeback_tools.mcp.process import launch
 from takeback_tools.mcp.session import Session, agree
 from takeback_tools.mcp.settings import McpSettings
 from takeback_tools.mcp.sse import SseChannel
 
 log = logging.getLogger(__name__)
-
-PAGES: Final = 1000
-"""Pages that a list may have; one that goes on gives the same cursor for ever."""
 
 HOLD_OFF: Final = (0.5, 30.0)
 """Seconds after a failed start before the next attempt: first, and at most (doubled each time)."""
@@ -42,14 +38,6 @@ _LISTS: Final = {"toolsListChanged": True, "promptsListChanged": True, "resource
 
 Told = Callable[[str, JSON], None]
 Asked = Callable[[str, JSON, Downstream | None], Awaitable[dict[str, Any]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A tool list, and which arguments of its tools are repeated in headers."""
-
-    tools: tuple[ToolDefinition, ...]
-    param_headers: Mapping[str, Mapping[tuple[str, ...], str]]
 
 
 class Connection:
@@ -324,33 +312,19 @@ class Connection:
 
     async def _read(self, key: str, downstream: Downstream | None) -> Listed:
         changes = self._changes
-        tools = tuple(ToolDefinition(self.name, tool["name"], tool) for tool in await self._pages(downstream))
-        found = Listed(tools, {tool.name: x_mcp_header_map(tool.input_schema) for tool in tools})
+
+        async def page(params: Mapping[str, Any] | None) -> dict[str, Any]:
+            try:
+                return await self.request("tools/list", params, downstream=downstream)
+            except Answered as refusal:
+                if refusal.code == METHOD_NOT_FOUND and "tools" not in self.capabilities:
+                    return {"tools": []}
+                raise
+
+        found = await read_list(self.name, page)
         if changes == self._changes:  # otherwise it changed while it was read: the next one asks again
             self._lists[key] = found
         return found
-
-    async def _pages(self, downstream: Downstream | None) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        cursor: object = None
-        for _ in range(PAGES):
-            params = {"cursor": cursor} if cursor is not None else None
-            try:
-                page = await self.request("tools/list", params, downstream=downstream)
-            except Answered as refusal:
-                if refusal.code == METHOD_NOT_FOUND and "tools" not in self.capabilities:
-                    return []
-                raise
-            tools = page.get("tools")
-            if not isinstance(tools, list) or not all(
-                isinstance(t, dict) and isinstance(t.get("name"), str) for t in tools
-            ):
-                raise OutcomeUnknown("malformed", f"upstream {self.name} gave a list of tools that is none")
-            found += tools
-            cursor = page.get("nextCursor")
-            if cursor is None:
-                return found
-        raise OutcomeUnknown("malformed", f"the tool list of upstream {self.name} does not end")
 
     def outdated(self) -> None:
         """The tool list changed, or may have."""

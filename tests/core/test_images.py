@@ -62,6 +62,10 @@ def test_exact_only_when_everything_that_was_read_says_so() -> None:
     assert outcome(good, priority="normal").outcome is UndoOutcome.EXACT
     more = outcome({**good, "tags": ["oops"]}, priority="normal")
     assert (more.outcome, more.residue) == (UndoOutcome.COMPENSATED, ("tags",))
+    theirs = judge_outcome(
+        {"priority": "normal"}, A, image({**good, "tags": ["x"]}), ignore=IGNORE, declared=("priority",)
+    )
+    assert theirs.outcome is UndoOutcome.EXACT, "what the call does not declare to write is somebody else's"
     wrong = outcome({**good, "priority": "high"}, priority="normal")
     assert wrong.outcome is UndoOutcome.FAILED
     half = outcome({**good, "tags": ["x"]}, priority="normal", tags=["y"])

@@ -12,7 +12,7 @@ import pytest
 
 from takeback.core import images
 from takeback.core.vocabulary import Status
-from takeback.ports import NotSent
+from takeback.ports import Changed, NotSent
 from takeback.testing import GuardForTests, guarded
 from tests.guard.library import POLICY, Library
 from tests.guard.test_undo import done
@@ -376,6 +376,18 @@ async def test_a_version_that_our_own_later_action_explains_is_no_conflict(tmp_p
         later = await done(guard, "edit", {"id": 1, "blurb": "ours"})
         assert (await undone(guard, later)).outcome == "exact"
         assert (await undone(guard, action)).outcome == "exact"
+
+
+async def test_a_failed_call_of_ours_explains_no_version(tmp_path: Path) -> None:
+    library = Library(versions=True)
+    async with guarded(POLICY, [library.tools], tmp_path) as guard:
+        action = await done(guard, "edit", {"id": 1, "title": "Dune II"})
+        library.touch(1, title="Dune II")
+        library.tools.faults["edit"] = [Changed("stale")]
+        reply = await guard.call("edit", {"id": 1, "blurb": "ours"})
+        assert reply.action is not None
+        assert reply.action.status is Status.FAILED
+        assert (await undone(guard, action)).outcome == "refused"
 
 
 async def test_a_version_that_our_own_use_of_the_record_explains_is_no_conflict(tmp_path: Path) -> None:

@@ -139,12 +139,14 @@ def judge_outcome(
     ignore: tuple[str, ...],
     residue: tuple[str, ...] = (),
     lists: Mapping[str, ListKind] | None = None,
+    declared: tuple[str, ...] = (),
 ) -> Outcome:
     """Compare what is there after the compensation (D) with what should be, field by field.
 
     `expected` maps fields (as `differences` names them; `*` for a whole target) to the values they should hold.
-    Fields beyond it that changed between C and D are residue, too: the compensation did more than it should. `lists`
-    says by field which lists have no order.
+    Fields beyond it that changed between C and D are residue, too, where the compensation declares to write them (with
+    nothing `declared`, any): it did more than it should. The rest is somebody else's. `lists` says by field which lists
+    have no order.
     """
     if not restored.readable:
         return Outcome(UndoOutcome.FAILED, "the state after it could not be read", residue=tuple(expected))
@@ -155,11 +157,8 @@ def judge_outcome(
     if off and not put_back:
         return Outcome(UndoOutcome.FAILED, f"{', '.join(map(_plain, off))} did not go back", (), off)
     whole = any(name.endswith(WHOLE) for name in expected)
-    others = (
-        ()
-        if whole
-        else tuple(d.field for d in differences(current, restored, ignore=ignore) if d.field not in expected)
-    )
+    strange = [d.field for d in differences(current, restored, ignore=ignore) if d.field not in expected]
+    others = [] if whole else [name for name in strange if not declared or leaf(name) in declared]
     left = tuple(dict.fromkeys((*off, *others, *residue)))
     if left:
         return Outcome(UndoOutcome.COMPENSATED, f"not as before: {', '.join(left)}", put_back, left)

@@ -70,7 +70,8 @@ async def used_since(services: Services, action: Action) -> bool:
     for one in page.actions:
         if one.id == action.id:
             return False
-        if one.sent_at is None or one.original == action.id:
+        without_effect = one.status is Status.FAILED and not one.in_force
+        if one.sent_at is None or one.original == action.id or without_effect:
             continue
         if passed_on(ids, one.arguments) or not ours.isdisjoint(await declared_uses(services, one)):
             return True

@@ -59,7 +59,8 @@ async def sight(
     lag = lag_of(services, action)
     if lag:
         newest = await services.ledger.newest_write(place.known_as)
-        action = max([action, *([newest] if newest is not None else [])], key=_settled)
+        if newest is not None and _settled(newest) > _settled(action):
+            action = newest
     await _let_reads_catch_up(services, action, lag)
     variables = {"args": place.renamed(action.arguments), **target_variables(place.targets)}
     image = services.stored_image(await take_image(services, readings, variables), redact)

@@ -23,7 +23,7 @@ from takeback.core.vocabulary import Effect, Origin, Status, UndoOutcome, Verifi
 from takeback.guard.authority import authority
 from takeback.guard.execution import conditions_of
 from takeback.guard.moved import MOVED, renamed
-from takeback.guard.purposes import check_boundary, image_variables
+from takeback.guard.purposes import check_boundary, declared_fields, image_variables
 from takeback.guard.readings import Reading
 from takeback.guard.recording import next_fact, recovery_item
 from takeback.guard.redoing import way_to_redo
@@ -128,6 +128,7 @@ class Undoing:
             ignore=work.ignore,
             residue=self.plan.remedy.residue,
             lists=lists_of(self.services, self.original),
+            declared=declared_fields(work, sent, before),
         )
         evidence = {MOVED: dict(self.moved)} if self.moved else {}
         touches = self.first or bool(differences(stored_before, stored_after, ignore=work.ignore))

@@ -145,8 +145,8 @@ def later_writes(action: Action) -> Select[Any]:
 
 
 def newest_write(action: Action) -> Select[Any]:
-    """The newest action that ran after this one on one of its targets, in force or not."""
-    return _later(action).where(actions.c.sent_at.is_not(None)).order_by(actions.c.ord.desc()).limit(1)
+    """The newest action after this one on one of its targets that was read back, in force or not."""
+    return _later(action).where(actions.c.after.is_not(None)).order_by(actions.c.ord.desc()).limit(1)
 
 
 def deletions_taken_back(action: Action) -> Select[Any]:

@@ -155,7 +155,7 @@ class SqlLedger:
         return await self._actions(queries.later_writes(action))
 
     async def newest_write(self, action: Action) -> Action | None:
-        """The newest action that ran after this one on one of its targets, in force or not, where there is one."""
+        """The newest action after this one on one of its targets that was read back, in force or not, if any."""
         row = await self._one_or_none(queries.newest_write(action))
         return None if row is None else rows.action_from(row)
 

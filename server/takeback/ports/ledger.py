@@ -197,7 +197,7 @@ class Ledger(Protocol):
         """Actions begun after this one on one of its targets, in any run of the tenant, in force, oldest first."""
 
     async def newest_write(self, action: Action) -> Action | None:
-        """The newest action that ran after this one on one of its targets, in force or not, where there is one."""
+        """The newest action after this one on one of its targets that was read back, in force or not, if any."""
 
     async def deletions_taken_back(self, action: Action) -> Sequence[Action]:
         """Later deletions of one of its targets that were taken back, oldest first."""

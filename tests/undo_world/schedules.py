@@ -1,0 +1,141 @@
+"""Schedules: what an agent, other people and an undo do, in which order; and how Hypothesis makes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from hypothesis import strategies as st
+
+VALUES: Final = ("a", "b", "c")
+MEMBERS: Final = ("ann", "bob", "cid")
+LINES: Final = ("one", "two", "three", "four", "five", "six")
+SCALARS: Final = ("title", "state", "note")
+LISTS: Final = ("tags", "items", "body", "steps")
+ACTS: Final = ("update", "replace", "create", "delete", "add", "move", "join", "leave", "edit", "comment")
+EDITS: Final = (
+    "set",
+    "same",
+    "aba",
+    "add",
+    "element",
+    "unelement",
+    "join",
+    "leave",
+    "delete",
+    "recreate",
+    "touch",
+    "comment",
+)
+UNDOS: Final = ("action", "last", "since", "run", "undo")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What somebody else does to a record. `field` and `value` choose among what the kind can take."""
+
+    kind: str
+    record: int = 0
+    field: int = 0
+    value: int = 0
+
+
+Gaps = dict[int, Edit]
+"""Edits by the request of the step before which they happen, counted from zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A call of the agent."""
+
+    kind: str
+    record: int = 0
+    fields: tuple[tuple[int, int], ...] = ((0, 1),)
+    run: int = 0
+    gaps: Gaps = field(default_factory=dict)
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """An undo. `ref` chooses an action, a number of actions, or an earlier undo."""
+
+    what: str = "action"
+    ref: int = 0
+    run: int = 0
+    gaps: Gaps = field(default_factory=dict)
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Time passes, in seconds."""
+
+    seconds: int = 5
+
+
+Step = Act | Undo | Edit | Wait
+Schedule = tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a family of schedules may contain. `gaps` is how many edits fall into one step at most."""
+
+    name: str
+    acts: tuple[str, ...]
+    edits: tuple[str, ...]
+    undos: tuple[str, ...]
+    gaps: int = 1
+    runs: int = 1
+    longest: int = 5
+    faults: tuple[str, ...] = ("",)
+
+
+def schedules(profile: Profile) -> st.SearchStrategy[Schedule]:
+    """Schedules of a profile: at least one act, and an undo at the end."""
+    steps = st.one_of(_acts(profile), _acts(profile), _edits(profile), _undos(profile))
+    return st.tuples(
+        _acts(profile),
+        st.lists(steps, max_size=profile.longest),
+        _undos(profile),
+        st.lists(_edits(profile), max_size=1),
+    ).map(lambda parts: (parts[0], *parts[1], *parts[3], parts[2]))
+
+
+def _small(most: int) -> st.SearchStrategy[int]:
+    return st.integers(0, most)
+
+
+def _edits(profile: Profile) -> st.SearchStrategy[Edit]:
+    return st.builds(Edit, st.sampled_from(profile.edits), _small(2), _small(7), _small(2))
+
+
+def _gaps(profile: Profile) -> st.SearchStrategy[Gaps]:
+    if not profile.gaps:
+        return st.just({})
+    return st.dictionaries(_small(7), _edits(profile), max_size=profile.gaps)
+
+
+def _acts(profile: Profile) -> st.SearchStrategy[Act]:
+    fields = st.lists(st.tuples(_small(7), _small(2)), min_size=1, max_size=3).map(tuple)
+    return st.builds(
+        Act,
+        st.sampled_from(profile.acts),
+        _small(2),
+        fields,
+        _small(profile.runs - 1),
+        _gaps(profile),
+        st.sampled_from(profile.faults),
+    )
+
+
+def _undos(profile: Profile) -> st.SearchStrategy[Undo]:
+    return st.builds(
+        Undo,
+        st.sampled_from(profile.undos),
+        _small(3),
+        _small(profile.runs - 1),
+        _gaps(profile),
+        st.sampled_from(profile.faults),
+    )

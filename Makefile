@@ -4,11 +4,12 @@
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test lint types contracts check bench bench-inventory conformance format states lock clean run-env dev-env
+.PHONY: help demo test undo-schedules lint types contracts check bench bench-inventory conformance format states lock clean run-env dev-env
 
 help:
 	@echo "make demo    a guarded day at an example help desk"
 	@echo "make test    the whole test suite (ARGS=... are passed on to pytest)"
+	@echo "make undo-schedules  10,000 generated schedules against undo in a modelled world (ARGS='2000 --seed 1')"
 	@echo "make lint    style"
 	@echo "make check   style, types, layers, tests"
 	@echo "make bench   what the guard costs (ARGS=--quick: a look)"
@@ -25,6 +26,9 @@ demo: run-env
 
 test: dev-env
 	$(BIN)/python -m pytest $(ARGS)
+
+undo-schedules: dev-env
+	$(BIN)/python -m tests.undo_world $(ARGS)
 
 lint: dev-env
 	$(BIN)/ruff check .

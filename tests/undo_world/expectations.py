@@ -1,0 +1,99 @@
+"""What should come of the undo of one action, where intent leaves no choice."""
+
+from __future__ import annotations
+
+from tests.undo_world.claims import Deed
+from tests.undo_world.evidence import Evidence
+from tests.undo_world.records import ABSENT, COUNTERS, EXISTS, units, visible
+
+
+class Expectations(Evidence):
+    """Looks at the world before the step."""
+
+    def _expectation(self, deed: Deed) -> str:
+        """`exact` or `refused` where intent leaves no choice, else empty. Looks at the world before the step."""
+        if self._faulty or not deed.in_force or not deed.changed():
+            return ""
+        if self._disturbed(deed):
+            return ""
+        if deed.after is None or any((deed.target, unit) in self._loose for unit in deed.wrote):
+            return ""
+        if self._too_fresh(deed):
+            return ""
+        if self._in_conflict(deed):
+            return "refused"
+        return "exact" if self._in_nobodys_way(deed) else ""
+
+    def _disturbed(self, deed: Deed) -> bool:
+        """Others wrote on the record during the step, so that refusing may be right, or more than that."""
+        others = self._others(deed.target, self._begun, len(self.service.journal))
+        if not others or self.world.versions or self.service.lag or deed.whole:
+            return bool(others)
+        return any({unit[0] for unit in event.wrote} & deed.fields or EXISTS in event.wrote for event in others)
+
+    def _too_fresh(self, deed: Deed) -> bool:
+        """Reads may still show what was before a write on this record."""
+        writes = [e.at for e in self.service.journal[: self._begun] if e.target == deed.target]
+        return bool(self.service.lag) and self._began_at - max(writes) <= self.service.lag
+
+    def _in_conflict(self, deed: Deed) -> bool:
+        """Somebody else wrote one of its units since, and it holds neither what we left nor what was there."""
+        exists = self.claims.last((deed.target, EXISTS))
+        now = units(self.service.states[self._begun].get(deed.target))
+        if not now and not deed.whole and exists is not None and exists.foreign and exists.position > deed.position:
+            return True
+        for unit, (_, new) in deed.changed().items():
+            if unit[0] in COUNTERS:
+                continue
+            last = self.claims.last((deed.target, unit))
+            if last is not None and self._before_first_look(deed.target, unit, last.position, deed.position):
+                continue
+            before = self.claims.due((deed.target, unit), until=deed.position)
+            theirs = last is not None and last.foreign and last.position > deed.position
+            if theirs and now.get(unit, ABSENT) not in {new, before, self._left((deed.target, unit))}:
+                return True
+        return False
+
+    def _in_nobodys_way(self, deed: Deed) -> bool:
+        others = self._others(deed.target, deed.shown if deed.shown is not None else deed.position, self._begun)
+        if any(
+            e.wrote.keys() & deed.wrote.keys() - {("count",)} or {u[0] for u in e.wrote} & deed.fields for e in others
+        ):
+            return False
+        if deed.whole and others:
+            return False
+        if others and self.world.versions and not self._explained(deed):
+            return False
+        if self.world.versions and self._moved_by_children(deed):
+            return False
+        if any(other.run != deed.run for other in self._later(deed)):
+            return False  # what rests on it is another run's, which is for a person
+        if self._later(deed) and any(self._upon(other, deed) for other in self._later(deed)):
+            return False
+        seen = units(self.service.states[deed.shown].get(deed.target)) if deed.shown is not None else {}
+        return all(
+            self.claims.due((deed.target, unit), until=deed.position) == seen.get(unit, ABSENT)
+            for unit in deed.wrote
+            if unit[0] not in COUNTERS
+        )
+
+    def _moved_by_children(self, deed: Deed) -> bool:
+        """Our own comments moved the version, which a guard need not know."""
+        assert deed.after is not None
+        journal = self.service.journal[deed.after.shown : self._begun]
+        return any(event.target == deed.target and not event.wrote for event in journal)
+
+    def _upon(self, other: Deed, deed: Deed) -> bool:
+        """Whether undoing the one may have to wait for the other; one that changed nothing is no reason."""
+        return deed.whole or other.whole or (bool(other.changed()) and bool(other.fields & deed.fields - COUNTERS))
+
+    def _explained(self, deed: Deed) -> bool:
+        assert deed.after is not None
+        ours = [
+            e.position + 1 for e in self.service.journal[: self._begun] if e.target == deed.target and not e.foreign
+        ]
+        then = max([deed.after.shown, *ours])
+        if not self._others(deed.target, then, self._begun):
+            return True
+        old, new = (visible(self.service.states[at].get(deed.target)) for at in (then, self._begun))
+        return any(old.get(name) != new.get(name) for name in old.keys() | new.keys() if name not in deed.fields)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 
 from takeback.clients import files
 from tests.cli.commands import Ran, command, inside
@@ -314,6 +315,24 @@ def test_a_file_that_never_stands_still_is_left_to_its_client(home: Home, monkey
     home("install", "--all").refused(1, "changed by somebody else", "close the client", "It was not changed")
     assert GUARD not in path.read_text()
     assert [*(home.state / "clients").glob("*.json")] == []
+
+
+def test_nobody_else_installs_while_a_file_is_written(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = home.write(".cursor/mcp.json", DESKTOP)
+    written = files._write
+    tried = []
+
+    def somebody_else_tries(begun: Path, content: bytes, mode: int) -> None:
+        with pytest.raises(Timeout):
+            FileLock(home.state / "clients" / ".lock").acquire(timeout=0)
+        tried.append(begun.name)
+        written(begun, content, mode)
+
+    monkeypatch.setattr(files, "_write", somebody_else_tries)
+    assert home("install", "git").code == 0
+    assert home("uninstall").code == 0
+    assert any(path.name in name for name in tried)
+    assert path.read_bytes() == DESKTOP.encode()
 
 
 def test_several_installs_at_once_each_leave_their_server_behind_the_guard(home: Home) -> None:

@@ -92,6 +92,11 @@ def test_members_go_and_the_others_and_all_comments_stay(data: st.DataObject) ->
     assert json.dumps(read(shorter).value) == json.dumps({k: v for k, v in value.items() if k not in going})
 
 
+def test_a_comment_does_not_swallow_what_follows_a_member_that_goes() -> None:
+    text = '{"a": 1, // one\n  "b": 2}'
+    assert edited(text, removed(text, read(text).members, "b")) == '{"a": 1 // one\n  }'
+
+
 @given(st.data())
 def test_a_list_takes_words_in_front_and_loses_them_again(data: st.DataObject) -> None:
     value = data.draw(st.lists(VALUES, max_size=4))

@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from .postgresql import postgresql
 
 __all__ = ["postgresql"]
+
+# How long an example takes says how busy the machine is, and nothing else.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 _SKIPPED: Final = pytest.StashKey[list[str]]()
 

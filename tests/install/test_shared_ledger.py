@@ -16,8 +16,8 @@ from tests.cli.commands import inside
 from tests.mcp.conftest import LEAN
 from tests.mcp.raw import RawClient, started
 
-SERVERS = 4
-WRITES = 15
+SERVERS = 3
+WRITES = 12
 RULES = """
 [[rule]]
 tool = "NAME.get"
@@ -35,7 +35,7 @@ undo = { tool = "NAME.set", args = { key = "target.id", value = "before.value" }
 
 def configured(folder: Path) -> Path:
     """A client's configuration: a name that policies do not take, and one that two projects have."""
-    places = [("mcpServers", "my records"), ("mcpServers", "records"), ("projects", "a"), ("projects", "b")]
+    places = [("mcpServers", "my records"), ("mcpServers", "records"), ("projects", "a")]
     config: dict[str, Any] = {"mcpServers": {}, "projects": {}}
     for number, (table, name) in enumerate(places):
         entry = {"command": sys.executable, "args": [str(LEAN), "--journal", str(folder / f"journal-{number}")]}

@@ -205,9 +205,11 @@ class Oracle(Excuses, Expectations):
         """What is lost is the last of them; in a window, what was there before may be what was put back."""
         why = self._excuse(event, unit, theirs[-1].position, mine, old, answer)
         looked = [r.shown for r in self._reads(self._looked_at(event)) if r.position <= event.position]
-        for claim in theirs:
-            if why != "window" or not looked or claim.position >= looked[-1]:
-                claim.void = why
+        seen = [claim for claim in theirs if why == "window" and looked and claim.position < looked[-1]]
+        for claim in theirs[len(seen) :]:
+            claim.void = why
+        if seen and seen[-1].new != event.wrote[unit][1]:
+            self._excuse_all(seen, event, unit, mine, seen[-1].new, answer)
 
     def _must_be_due(self, out: list[Deed]) -> None:
         for key in sorted(self.claims.keys() - self._loose, key=repr):

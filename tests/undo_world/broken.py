@@ -12,7 +12,7 @@ from takeback.core.images import Difference, value_at
 from takeback.core.standoff import Standoff, stand
 from takeback.core.undo import Outcome, Step
 from takeback.core.vocabulary import UndoOutcome
-from takeback.guard import undo_plan, undoing
+from takeback.guard.undo import manner, plan, undoing
 from takeback.ports import Material, Remedy
 from takeback_compensations import restore
 from takeback_compensations.adjust import Adjust
@@ -39,22 +39,22 @@ def conflicts_overlooked(patch: pytest.MonkeyPatch) -> None:
         forced = tuple(Difference(one.field, one.before, one.current) for one in found.conflicts)
         return replace(found, restore=(*found.restore, *forced), conflicts=())
 
-    patch.setattr(undo_plan, "stand", blind)
+    patch.setattr(manner, "stand", blind)
 
 
 def versions_overlooked(patch: pytest.MonkeyPatch) -> None:
     """An equal value is taken for an untouched one."""
-    patch.setattr(undo_plan, "_touched", _async(value=False))
+    patch.setattr(manner, "_touched", _async(value=False))
 
 
 def later_actions_overlooked(patch: pytest.MonkeyPatch) -> None:
     """Nothing rests on anything."""
-    patch.setattr(undo_plan, "dependents_of", _async(()))
+    patch.setattr(plan, "dependents_of", _async(()))
 
 
 def mismatch_taken_for_ours(patch: pytest.MonkeyPatch) -> None:
     """What the after-image shows is what we wrote."""
-    patch.setattr(undo_plan, "_unsure", lambda _: frozenset())
+    patch.setattr(manner, "_unsure", lambda _: frozenset())
 
 
 def exact_without_looking(patch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def counter_set_to_its_value(patch: pytest.MonkeyPatch) -> None:
 
 def children_overlooked(patch: pytest.MonkeyPatch) -> None:
     """What others hung on a new record goes with it."""
-    patch.setattr(undo_plan, "children_of", _async(((), "")))
+    patch.setattr(plan, "children_of", _async(((), "")))
 
 
 def window_not_named(patch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from takeback.core.vocabulary import ActionClass, Does, UndoOutcome, Verified
 from takeback.core.wording import refused
 from takeback.guard.readings import readings
 from takeback.guard.services import Refusal, Work
-from takeback.guard.undo_step import step_of
+from takeback.guard.undo.step import step_of
 
 
 @dataclass(frozen=True, slots=True)

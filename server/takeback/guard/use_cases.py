@@ -18,9 +18,9 @@ from takeback.guard import approving, history
 from takeback.guard.calling import CallRequest, call
 from takeback.guard.offers import Offers
 from takeback.guard.replies import Reply, own_word
-from takeback.guard.selecting import own
 from takeback.guard.services import Services
-from takeback.guard.taking_back import take_back
+from takeback.guard.undo.selecting import own
+from takeback.guard.undo.taking_back import take_back
 from takeback.ports import Caller, HistoryQuery, Page, UndoAnswer
 
 _SETTLED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.COMPENSATED, Status.DENIED, Status.CANCELLED})

@@ -14,9 +14,9 @@ from takeback.core.action import Action
 from takeback.core.run import Unwinding
 from takeback.core.vocabulary import Status, UndoOutcome
 from takeback.core.wording import targets_of
-from takeback.guard.authority import stands_in_the_way
-from takeback.guard.one_undo import Step, undo_one
 from takeback.guard.services import Services
+from takeback.guard.undo.authority import stands_in_the_way
+from takeback.guard.undo.one import Step, undo_one
 from takeback.ports import Caller, UndoAnswer
 
 _NAMED: Final = 20

@@ -17,10 +17,10 @@ from takeback.core.results import is_error, record
 from takeback.core.standoff import Standoff
 from takeback.core.vocabulary import Does, Origin, Status
 from takeback.guard.judging import ran_after
-from takeback.guard.moved import Whereabouts
 from takeback.guard.reading import ask
 from takeback.guard.services import Services
-from takeback.guard.undo_sight import rule_of
+from takeback.guard.undo.moved import Whereabouts
+from takeback.guard.undo.sight import rule_of
 from takeback.ports import HistoryQuery, ToolFailure
 
 _COMPENSATIONS: Final = frozenset({Origin.UNDO, Origin.REDO})

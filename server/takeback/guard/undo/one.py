@@ -12,12 +12,13 @@ from takeback.core.states import VOID, Happening
 from takeback.core.undo import Outcome
 from takeback.core.vocabulary import Origin, Status, UndoOutcome
 from takeback.core.wording import changes, targets_of
-from takeback.guard import undoing
 from takeback.guard.recording import next_fact, recovery_item
-from takeback.guard.redoing import stands_again
 from takeback.guard.replies import Reply
 from takeback.guard.services import Services
-from takeback.guard.undo_plan import ChangedNothing, NotUndoable, Plan, conflict_text, plan
+from takeback.guard.undo import undoing
+from takeback.guard.undo.manner import NotUndoable
+from takeback.guard.undo.plan import ChangedNothing, Plan, conflict_text, plan
+from takeback.guard.undo.redoing import stands_again
 from takeback.ports import Caller, Change
 
 _WAITING: Final = frozenset({Status.AWAITING_APPROVAL, Status.APPROVED})

@@ -8,7 +8,7 @@ from takeback.core.policy.decide import Decision, Undecidable, decide
 from takeback.core.undo import Step
 from takeback.guard.code_tools import CODE
 from takeback.guard.services import Services
-from takeback.guard.undo_plan import NotUndoable
+from takeback.guard.undo.manner import NotUndoable
 from takeback.ports import Caller
 
 

@@ -12,11 +12,12 @@ from takeback.core.run import Unwinding
 from takeback.core.undo import Forecast
 from takeback.core.vocabulary import Origin, Risk, Status, UndoOutcome
 from takeback.core.wording import targets_of
-from takeback.guard.one_undo import Step, already, carried_out, changes_back
-from takeback.guard.selecting import is_relative, known_before, own, remember, select, spelled
 from takeback.guard.services import Services
-from takeback.guard.undo_plan import NotUndoable, Plan, plan
-from takeback.guard.unwinding import irreversible, listing, unwind
+from takeback.guard.undo.manner import NotUndoable
+from takeback.guard.undo.one import Step, already, carried_out, changes_back
+from takeback.guard.undo.plan import Plan, plan
+from takeback.guard.undo.selecting import is_relative, known_before, own, remember, select, spelled
+from takeback.guard.undo.unwinding import irreversible, listing, unwind
 from takeback.ports import Caller, NotFound, UndoAnswer
 
 _MOST_DEPENDENTS: Final = 200

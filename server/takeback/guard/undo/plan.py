@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from takeback.core.action import Action
 from takeback.core.canonical import digest
-from takeback.core.images import WHOLE, Image, leaf, without
+from takeback.core.images import Image, without
 from takeback.core.jsontext import JSON
 from takeback.core.phrases import quoted
 from takeback.core.redaction import is_redacted
-from takeback.core.standoff import Manner, Standoff, stand
-from takeback.core.undo import Step, changed
+from takeback.core.standoff import Standoff
+from takeback.core.undo import Step
 from takeback.core.vocabulary import Status, Verified
-from takeback.guard.dependencies import children_of, dependents_of, dirty_fields, used_since, with_children
 from takeback.guard.judging import stored_image
-from takeback.guard.moved import Whereabouts, whereabouts
 from takeback.guard.readings import Reading
 from takeback.guard.services import Services
-from takeback.guard.undo_sight import Unseen, looks_untouched, rule_of, sight, versions_differ
+from takeback.guard.undo.dependencies import children_of, dependents_of, with_children
+from takeback.guard.undo.manner import NotUndoable, rule_fields, standoff_of
+from takeback.guard.undo.moved import Whereabouts, whereabouts
+from takeback.guard.undo.sight import Unseen, sight
 from takeback.ports import Compensation, Impossible, Material, Remedy
 
 _LONGEST_VALUE: Final = 120
 _UNKNOWN: Final = frozenset({Status.RUNNING, Status.IN_DOUBT, Status.NEEDS_OPERATOR})
 _UNDOABLE: Final = frozenset({Status.SUCCEEDED, Status.FAILED, Status.NEEDS_OPERATOR, Status.COMPENSATING})
-_ADJUST: Final = "adjust"
-
-
-class NotUndoable(Exception):
-    """The action cannot be taken back; the message says why, in a sentence for people and models."""
 
 
 class ChangedNothing(NotUndoable):
@@ -155,7 +150,7 @@ async def plan_for(
     before, after, current = images
     if action.status is Status.COMPENSATING:
         current = after  # what was begun goes on as it was planned
-    standoff = await _standoff(services, place.known_as, (before, after, current))
+    standoff = await standoff_of(services, place.known_as, (before, after, current))
     _refuse_nothing(action, standoff, images)
     steps = tuple(Step.from_document(step) for step in place.renamed(stored["steps"]))
     material = _material(services, action, steps, (before, after, current), standoff, reason)
@@ -197,81 +192,6 @@ def _refuse_nothing(action: Action, standoff: Standoff, images: tuple[Image | No
             f"{', '.join(standoff.unwritable)} was redacted and is kept as a digest only, so it cannot be written "
             "back; a person must do it"
         )
-
-
-async def _standoff(
-    services: Services, action: Action, images: tuple[Image | None, Image | None, Image | None]
-) -> Standoff:
-    """How the changed fields stand; empty where no images tell. Raises NotUndoable when the target cannot be read."""
-    before, after, current = images
-    if before is None or after is None or current is None or not before.readable or not after.readable:
-        return Standoff()
-    if not current.readable:
-        problem = "; ".join(part.problem or "unreadable" for part in current.parts)
-        raise NotUndoable(f"the target cannot be read now ({problem}), so nothing can be put back safely")
-    ignore, _ = rule_fields(services, action)
-    differing = changed(before, after, declared=action.fields, ignore=ignore)
-    manner = Manner(
-        ignore=ignore,
-        moved=_counters(action.compensation, differing),
-        lists=lists_of(services, action),
-        dirty=await dirty_fields(services, action, differing),
-        unsure=_unsure(action),
-        touched=await _touched(services, action, after, current, ignore),
-    )
-    return stand(before, after, current, differing, manner)
-
-
-def _counters(stored: Mapping[str, Any], differing: tuple[Any, ...]) -> Mapping[str, JSON]:
-    """By how much the call moved each counter: as its arguments named it, else as the images show."""
-    if stored["way"] != _ADJUST:
-        return {}
-    named = stored.get("options") or {}
-    if named:
-        return dict(named)
-    numbers = ((leaf(d.field), d.before, d.after) for d in differing)
-    return {n: a - b for n, b, a in numbers if all(type(value) in {int, float} for value in (a, b))}
-
-
-def _unsure(action: Action) -> frozenset[str]:
-    """The fields that did not read back as expected; `*` where the rule's own expression said so of the whole."""
-    mismatch = action.mismatch or {}
-    if action.verified is not Verified.MISMATCH or mismatch.get("ours"):
-        return frozenset()
-    expected = mismatch.get("expected")
-    return frozenset(expected) if isinstance(expected, Mapping) else frozenset({WHOLE})
-
-
-def lists_of(services: Services, action: Action) -> Mapping[str, Any]:
-    """How the parts of the action's fields are told apart, by today's rule."""
-    rule = rule_of(services, action)
-    return rule.lists if rule is not None else {}
-
-
-async def _touched(services: Services, action: Action, after: Image, current: Image, ignore: tuple[str, ...]) -> bool:
-    """Whether a version shows that somebody else wrote to the target since, though no field tells what.
-
-    That may be an edit to the very value that the action left: it is theirs, and not to be overwritten.
-    """
-    newest = await _newest_image(services, action) or after
-    if not versions_differ(newest, current) or not looks_untouched(newest, current, ignore):
-        return False
-    return not await used_since(services, action)
-
-
-async def _newest_image(services: Services, action: Action) -> Image | None:
-    """What was read of the target after the newest action on it, compensations included, where there is a later one."""
-    newest = await services.ledger.newest_write(action)
-    return await stored_image(services, newest.after) if newest is not None else None
-
-
-def rule_fields(services: Services, action: Action) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """`ignore` and `redact` as they were when the action ran, or of its rule as the policy has it today."""
-    stored = action.compensation or {}
-    if "redact" in stored:
-        return tuple(stored["ignore"]), tuple(stored["redact"])
-    rule = rule_of(services, action)
-    return (rule.ignore, rule.redact) if rule is not None else ((), ())
 
 
 def _material(

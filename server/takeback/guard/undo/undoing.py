@@ -20,16 +20,17 @@ from takeback.core.states import Happening
 from takeback.core.undo import Outcome, Step, judge_outcome
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Effect, Origin, Status, UndoOutcome, Verified
-from takeback.guard.authority import authority
 from takeback.guard.execution import conditions_of
-from takeback.guard.moved import MOVED, renamed
 from takeback.guard.purposes import check_boundary, declared_fields, image_variables
 from takeback.guard.readings import Reading
 from takeback.guard.recording import next_fact, recovery_item
-from takeback.guard.redoing import way_to_redo
 from takeback.guard.replies import Reply
 from takeback.guard.services import Refusal, Services, Work
-from takeback.guard.undo_plan import NotUndoable, Plan, conflict_text, images_of, lists_of, plan_for, rule_fields
+from takeback.guard.undo.authority import authority
+from takeback.guard.undo.manner import NotUndoable, lists_of, rule_fields
+from takeback.guard.undo.moved import MOVED, renamed
+from takeback.guard.undo.plan import Plan, conflict_text, images_of, plan_for
+from takeback.guard.undo.redoing import way_to_redo
 from takeback.guard.writing import write
 from takeback.ports import Caller
 

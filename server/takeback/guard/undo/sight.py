@@ -9,10 +9,10 @@ from takeback.core.action import Action
 from takeback.core.images import Image, Part, Presence, differences
 from takeback.core.policy.decide import target_variables
 from takeback.core.policy.schema import Rule
-from takeback.guard.moved import Whereabouts
 from takeback.guard.reading import take_image
 from takeback.guard.readings import Reading
 from takeback.guard.services import Services
+from takeback.guard.undo.moved import Whereabouts
 
 _LOOKS: Final = 3
 """How often a target is read again that seems to have vanished, or to be as it was before the action."""

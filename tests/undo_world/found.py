@@ -97,6 +97,3 @@ FOUND: Final[dict[str, tuple[World, Schedule]]] = {
         (Act("update", 0, TITLE_B), Undo(), Act("update", 0, TITLE_A), Edit("set", 0, 0, 0), Undo("undo")),
     ),
 }
-
-OPEN: Final = frozenset({"an equal rewrite is seen also where something trivial goes back first"})
-"""What still goes wrong; each is expected to, strictly, so that this list grows shorter with what is mended."""

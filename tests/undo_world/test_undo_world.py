@@ -10,7 +10,7 @@ import pytest
 from tests.undo_world.broken import BROKEN, Break
 from tests.undo_world.driving import drive, playing
 from tests.undo_world.families import in_memory
-from tests.undo_world.found import FOUND, OPEN
+from tests.undo_world.found import FOUND
 from tests.undo_world.oracle import Wrong
 from tests.undo_world.profiles import SHARES
 from tests.undo_world.schedules import Profile, Schedule
@@ -39,10 +39,7 @@ def test_whatever_happens_undo_is_exact_or_says_why_not(world: World, profile: P
 
 @pytest.mark.parametrize(
     ("world", "schedule"),
-    [
-        pytest.param(*case, id=name, marks=[pytest.mark.xfail(raises=Wrong, strict=True)] if name in OPEN else [])
-        for name, case in FOUND.items()
-    ],
+    [pytest.param(*case, id=name) for name, case in FOUND.items()],
 )
 def test_what_once_went_wrong(world: World, schedule: Schedule, folder: Path) -> None:
     once(world, schedule, folder)

@@ -62,16 +62,17 @@ async def users_of(services: Services, place: Whereabouts, later: Sequence[Actio
     ]
 
 
-async def used_since(services: Services, action: Action) -> bool:
+async def used_since(services: Services, action: Action, newest: Action) -> bool:
     """Whether the run did something with the action's targets since, without writing them: that moves versions, too."""
     ids = [target.id for target in action.targets]
     ours = {(target.type, target.id) for target in action.targets}
     page = await services.ledger.history(HistoryQuery(tenant=action.tenant, run=action.run, limit=_PAGE))
     for one in page.actions:
-        if one.id == action.id:
+        if one.id in {action.id, newest.id}:
             return False
         without_effect = one.status is Status.FAILED and not one.in_force
-        if one.sent_at is None or one.original == action.id or without_effect:
+        writes = not ours.isdisjoint((target.type, target.id) for target in one.targets)
+        if one.sent_at is None or without_effect or writes:
             continue
         if passed_on(ids, one.arguments) or not ours.isdisjoint(await declared_uses(services, one)):
             return True

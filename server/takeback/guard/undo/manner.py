@@ -77,16 +77,11 @@ async def _touched(services: Services, action: Action, after: Image, current: Im
 
     That may be an edit to the very value that the action left: it is theirs, and not to be overwritten.
     """
-    newest = await _newest_image(services, action) or after
-    if not versions_differ(newest, current) or not looks_untouched(newest, current, ignore):
+    newest = await services.ledger.newest_write(action) or action  # compensations included
+    left = await stored_image(services, newest.after) if newest.id != action.id else after
+    if left is None or not versions_differ(left, current) or not looks_untouched(left, current, ignore):
         return False
-    return not await used_since(services, action)
-
-
-async def _newest_image(services: Services, action: Action) -> Image | None:
-    """What was read of the target after the newest action on it, compensations included, where there is a later one."""
-    newest = await services.ledger.newest_write(action)
-    return await stored_image(services, newest.after) if newest is not None else None
+    return not await used_since(services, action, newest)
 
 
 def rule_fields(services: Services, action: Action) -> tuple[tuple[str, ...], tuple[str, ...]]:

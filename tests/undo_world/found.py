@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.undo_world.schedules import Act, Edit, Schedule, Undo
-from tests.undo_world.worlds import CONDITIONAL, LAGGING_CONDITIONAL, PLAIN, World
+from tests.undo_world.worlds import CONDITIONAL, LAGGING, LAGGING_CONDITIONAL, PLAIN, World
 
 TITLE_A, TITLE_B, TITLE_C = (((0, value),) for value in (0, 1, 2))
 STATE_A, STATE_B = (((1, value),) for value in (0, 1))
@@ -95,5 +95,9 @@ FOUND: Final[dict[str, tuple[World, Schedule]]] = {
     "an equal rewrite is seen also where something trivial goes back first": (
         CONDITIONAL,
         (Act("update", 0, TITLE_B), Undo(), Act("update", 0, TITLE_A), Edit("set", 0, 0, 0), Undo("undo")),
+    ),
+    "a later deletion is a dependency although lagging reads showed no change of it": (
+        LAGGING,
+        (Act("delete", gaps={3: Edit("recreate")}), Act("delete"), Undo()),
     ),
 }

@@ -115,6 +115,8 @@ def rests_on(later: Action, standoff: Standoff) -> bool:
     if later.origin in _COMPENSATIONS or later.does is Does.SEND:
         return False
     theirs = written(later)
+    if not theirs and later.does in {Does.CREATE, Does.DELETE}:  # whatever lagging reads showed of it
+        theirs = frozenset({WHOLE})
     if not theirs:
         return False
     commuting = {leaf(name) for name in standoff.counters} & counters(later)

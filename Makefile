@@ -4,7 +4,7 @@
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test undo-schedules lint types contracts check bench bench-inventory conformance format states lock clean run-env dev-env
+.PHONY: help demo test undo-schedules lint types contracts check bench bench-inventory conformance undo-table format states lock clean run-env dev-env
 
 help:
 	@echo "make demo    a guarded day at an example help desk"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench   what the guard costs (ARGS=--quick: a look)"
 	@echo "make bench-inventory  how well tools are judged (ARGS=--errors: each error)"
 	@echo "make conformance  the official suite, with the guard and without it, check by check"
+	@echo "make undo-table  what became of every write that the tests make on real systems"
 	@echo "make format  bring the code into shape"
 	@echo "make states  draw docs/states.md from the table of states"
 	@echo "make lock    resolve the dependencies anew (UPGRADE=1: to their newest versions)"
@@ -51,6 +52,9 @@ bench-inventory: dev-env
 
 conformance: dev-env
 	$(BIN)/python -m tests.conformance
+
+undo-table: dev-env
+	@$(BIN)/python -m tests.undo_table
 
 format: dev-env
 	$(BIN)/ruff check --fix --quiet .

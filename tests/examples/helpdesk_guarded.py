@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.examples.helpdesk_http import TOKEN, desk_api
 from tests.mcp.raw import RawClient, guard_command, started
+from tests.undo_table.record import record
 
 POLICY = Path(__file__).parents[2] / "examples" / "helpdesk" / "http.policy.toml"
 
@@ -23,3 +24,4 @@ async def over_http(folder: Path, faults: Path | None = None, port: int = 0) -> 
         }
         async with started(*guard_command(POLICY), env=env) as client:
             yield client
+    record("helpdesk-http", folder, client.undos)

@@ -16,6 +16,7 @@ import pytest
 
 from tests.examples.helpdesk_guarded import over_http
 from tests.mcp.raw import RawClient, guard_command, started, text_of
+from tests.undo_table.record import record
 
 ROOT = Path(__file__).parents[2]
 HELPDESK = ROOT / "examples" / "helpdesk"
@@ -62,6 +63,7 @@ async def over_mcp(folder: Path) -> AsyncIterator[RawClient]:
     }
     async with started(*guard_command(ROOT / "policy.toml"), env=env) as client:
         yield client
+    record("helpdesk-mcp", folder, client.undos)
 
 
 def state(tmp_path: Path, table: str) -> set[tuple[Any, ...]]:

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.undo_table.record import answered
+
 BOUND = 30.0
 META = "io.modelcontextprotocol/"
 
@@ -18,13 +20,17 @@ Answerer = Callable[[dict[str, Any]], "dict[str, Any] | None"]
 
 
 class RawClient:
-    """Speaks lines of JSON with a process. `told` are the notifications that came; `answer` replies to its requests."""
+    """Speaks lines of JSON with a process.
+
+    `told` are the notifications that came; `answer` replies to its requests; `undos` are the answers to each undo.
+    """
 
     def __init__(self, process: asyncio.subprocess.Process, *, stateless: bool, capabilities: dict[str, Any]) -> None:
         self.process, self.stateless, self.capabilities = process, stateless, capabilities
         self.told: list[dict[str, Any]] = []
         self.answer: Answerer = lambda request: None
         self.asked: list[dict[str, Any]] = []
+        self.undos: list[dict[str, Any]] = []
         self.stderr = b""
         self._number = 0
         self._waiting: dict[Any, asyncio.Future[Any]] = {}
@@ -72,6 +78,8 @@ class RawClient:
         """One tool call; returns its result. Raises AssertionError on a protocol error."""
         answer = await self.send("tools/call", {"name": name, "arguments": arguments or {}, **more})
         assert "result" in answer, answer
+        if name == "takeback_undo":
+            self.undos.append(answered(answer["result"].get("_meta", {}), text_of(answer["result"])))
         return answer["result"]
 
     def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.cli.commands import Ran, takeback
+from tests.undo_table.record import record
 
 HELPDESK = Path(__file__).parents[2] / "examples" / "helpdesk"
 
@@ -17,6 +18,7 @@ class Played:
     def __init__(self, name: str, folder: Path) -> None:
         self.scenario, self.folder = HELPDESK / name, folder
         self.ran: Ran = takeback("play", self.scenario, "--folder", folder, env={}, bound=200)
+        record("helpdesk-http" if name.startswith("http") else "helpdesk-mcp", folder)
 
     def was_as_expected(self) -> None:
         assert (self.ran.code, self.ran.err) == (0, "")

@@ -18,6 +18,7 @@ from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 
 from takeback.core.policy.load import Policy, load
+from tests.undo_table.record import answered, record
 
 from .servers import EXAMPLES
 
@@ -77,6 +78,8 @@ class Guarded:
         self._client = client
         self._example = example
         self._env = env
+        self.undos: list[dict[str, Any]] = []
+        """What was answered to each undo."""
 
     async def names(self) -> set[str]:
         """The tools of the server behind the guard."""
@@ -86,6 +89,8 @@ class Guarded:
     async def call(self, tool: str, **arguments: Any) -> Answer:
         result = await self._client.call_tool(tool, arguments)
         texts = tuple(block.text for block in result.content if isinstance(block, types.TextContent))
+        if tool == "takeback_undo":
+            self.undos.append(answered(result.meta or {}, texts[-1]))
         return Answer(texts, bool(result.is_error), result.meta or {})
 
     async def undo(self, action: str | None = None, **more: str) -> Answer:
@@ -144,7 +149,9 @@ async def guarded(example: str, env: Mapping[str, str], state: Path, mode: Mode 
         cwd=state,
     )
     async with held(Client(parameters, mode=mode)) as client:
-        yield Guarded(client, example, env)
+        guard = Guarded(client, example, env)
+        yield guard
+    record(example, state, guard.undos)
 
 
 @asynccontextmanager

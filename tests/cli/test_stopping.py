@@ -169,3 +169,14 @@ def test_files_for_stdin_and_stdout_are_read_to_the_end_and_answered(tmp_path: P
     by_id = {message["id"]: message["result"] for message in map(json.loads, answers.read_text().splitlines())}
     assert "done" in text_of(by_id[2])
     assert (tmp_path / "journal").read_text() == '["write", {"text": "x"}]\n'
+
+
+@pytest.mark.parametrize("given", ["pipe", "nothing"])
+def test_a_client_that_leaves_without_a_word_leaves_no_guard_behind(tmp_path: Path, given: str) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(table("tiny", "--journal", tmp_path / "journal") + RULE)
+    env = {**os.environ, "TAKEBACK_STATE": str(tmp_path)}
+    words, rest = command("serve", "--policy", policy), {"env": env, "timeout": BOUND, "capture_output": True}
+    source: dict[str, Any] = {"input": b""} if given == "pipe" else {"stdin": subprocess.DEVNULL}
+    done = subprocess.run(words, check=False, **rest, **source)
+    assert done.returncode == 0, done.stderr

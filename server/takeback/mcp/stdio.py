@@ -101,6 +101,8 @@ class StdioTransport(asyncio.Protocol):
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 self._first = await self._arrived.get()
+                if self._first is None:
+                    self._arrived.put_nowait(None)  # the client left without a word: whoever serves must learn of it
         if self._first is not None:
             self.client.see(self._first[0])
         return self.client

@@ -176,7 +176,8 @@ def test_a_client_that_leaves_without_a_word_leaves_no_guard_behind(tmp_path: Pa
     policy = tmp_path / "policy.toml"
     policy.write_text(table("tiny", "--journal", tmp_path / "journal") + RULE)
     env = {**os.environ, "TAKEBACK_STATE": str(tmp_path)}
-    words, rest = command("serve", "--policy", policy), {"env": env, "timeout": BOUND, "capture_output": True}
+    words = command("serve", "--policy", policy)
+    rest: dict[str, Any] = {"env": env, "timeout": BOUND, "capture_output": True}
     source: dict[str, Any] = {"input": b""} if given == "pipe" else {"stdin": subprocess.DEVNULL}
     done = subprocess.run(words, check=False, **rest, **source)
     assert done.returncode == 0, done.stderr

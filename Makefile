@@ -4,7 +4,7 @@
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test undo-schedules lint types contracts check bench bench-inventory conformance undo-table format states lock clean run-env dev-env
+.PHONY: help demo test undo-schedules lint types contracts check bench bench-inventory bench-undo conformance undo-table format states lock clean run-env dev-env
 
 help:
 	@echo "make demo    a guarded day at an example help desk"
@@ -14,6 +14,7 @@ help:
 	@echo "make check   style, types, layers, tests"
 	@echo "make bench   what the guard costs (ARGS=--quick: a look)"
 	@echo "make bench-inventory  how well tools are judged (ARGS=--errors: each error)"
+	@echo "make bench-undo  whole runs taken back (ARGS=--quick: a look)"
 	@echo "make conformance  the official suite, with the guard and without it, check by check"
 	@echo "make undo-table  what became of every write that the tests make on real systems"
 	@echo "make format  bring the code into shape"
@@ -49,6 +50,9 @@ bench: dev-env
 
 bench-inventory: dev-env
 	$(BIN)/python -m benchmarks.inventory $(ARGS)
+
+bench-undo: dev-env
+	$(BIN)/python -m benchmarks.undo $(ARGS)
 
 conformance: dev-env
 	$(BIN)/python -m tests.conformance

@@ -312,3 +312,12 @@ undo = "none"
 def test_what_is_found_is_the_same_each_time() -> None:
     policy = loaded(HEAD + SET.replace("before.priority", "before.prioritty") + REST)
     assert survey(policy, desk()) == survey(policy, desk())
+
+
+@pytest.mark.parametrize(
+    ("inner", "known"), [({"type": "string"}, False), ({"type": "object", "properties": {}}, True)]
+)
+def test_a_text_in_the_wrapping_of_a_framework_may_hold_any_json(inner: dict[str, Any], known: bool) -> None:
+    wrapped = record(("result",), closed=True, result=inner)
+    found = told(SET + REST, desk({**TOOLS, "get": {**TOOLS["get"], "outputSchema": wrapped}}))
+    assert bool([line for line in found if "before." in line or "after." in line]) is known

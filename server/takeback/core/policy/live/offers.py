@@ -35,7 +35,8 @@ class Tool:
     @property
     def output_schema(self) -> Any:
         """The schema of the data; None where there is none, and then nothing is known of it."""
-        return self.definition.get("outputSchema")
+        found = self.definition.get("outputSchema")
+        return None if _wraps_a_text(found) else found
 
     @property
     def conditional(self) -> bool:
@@ -90,3 +91,12 @@ def possible(policy: Policy, tool: str) -> Iterator[Rule]:
         yield numbered.rule
         if numbered.rule.when is None:
             return
+
+
+def _wraps_a_text(schema: Any) -> bool:
+    """Whether only the wrapping of a framework is known: a text under `result`, which may hold any JSON."""
+    fields = schema.get("properties") if isinstance(schema, Mapping) else None
+    if not isinstance(fields, Mapping) or set(fields) != {"result"}:
+        return False
+    inner = fields["result"]
+    return isinstance(inner, Mapping) and inner.get("type") == "string"

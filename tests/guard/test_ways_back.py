@@ -13,7 +13,7 @@ import pytest
 from takeback.core import images
 from takeback.core.vocabulary import Status
 from takeback.ports import Changed, NotSent
-from takeback.testing import GuardForTests, guarded
+from takeback.testing import GuardForTests, MemoryTools, guarded
 from tests.guard.library import POLICY, Library
 from tests.guard.test_undo import done
 
@@ -443,3 +443,33 @@ async def test_one_read_that_does_not_find_it_is_not_believed(guard: GuardForTes
     action = await done(guard, "edit", {"id": 1, "title": "Dune II"})
     library.lagging = [{}]
     assert (await undone(guard, action)).outcome == "exact"
+
+
+# --- another way back than the one that wrote ---
+
+
+async def test_a_before_image_goes_back_through_another_upstream(tmp_path: Path) -> None:
+    """The tool that writes knows no way back; an administrative one, on another upstream, does."""
+    library = Library()
+    admin = MemoryTools("admin", {"force": library.edit})
+    own = POLICY[POLICY.index('redact = ["borrower"]') : POLICY.index("[rule.undo.args]")]
+    admin_rule = """
+[upstream.admin]
+command = "in-memory"
+
+[[rule]]
+tool = "admin.force"
+class = "internal_update"
+effect = "set"
+risk = "low"
+target = { type = "book", id = "args.id" }
+"""
+    policy = POLICY.replace(own, '[rule.undo]\ntool = "admin.force"\n') + admin_rule
+    assert "admin.force" in policy
+    async with guarded(policy, [library.tools, admin], tmp_path) as guard:
+        action = await done(guard, "lib_edit", {"id": 1, "title": "Dune II"})
+        library.touch(1, blurb="theirs")
+        answer = await undone(guard, action)
+        assert answer.outcome == "exact", answer.text
+        assert (library.books[1]["title"], library.books[1]["blurb"]) == ("Dune", "theirs")
+        assert [name for name, _ in admin.calls] == ["force"]

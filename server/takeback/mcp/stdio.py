@@ -198,7 +198,9 @@ class StdioTransport(asyncio.Protocol):
         self._loop.call_soon_threadsafe(self.connection_lost, None)
 
     async def detach(self) -> None:
-        """Write what is left and let go of the descriptors."""
+        """Write what is left and let go of the descriptors, and of the streams, which the SDK may never have taken."""
+        for stream in (self._to_sdk, self.read_stream, self.write_stream, self._from_sdk):
+            stream.close()
         if self._out is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(1.0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import sys
 from contextlib import closing
@@ -83,3 +84,37 @@ def test_it_refuses_to_overwrite_somebody_else(desk: Desk, actions: list[str]) -
     assert "changed by others" in refused.json["text"]
     assert desk.priority("T-204") == "low"
     desk.undo("a000000", "--yes").refused(3, "a000000", "Nothing was changed")
+
+
+def test_a_run_and_the_last_of_it(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    ids = asyncio.run(desk.raise_tickets("T-182", "T-204"))
+    found = takeback("runs", "--policy", str(ROOT / "policy.toml"), "--json", env=desk.env)
+    run = json.loads(found.out)[0]["id"]
+    how = ("--run", run, "--reason", "the wrong customer", "--policy", str(ROOT / "policy.toml"))
+    for options in (("--last", "1", "--since", ids[0]), ("--last", "0")):
+        wrong = takeback("undo", *how, *options, env=desk.env)
+        assert wrong.code == 2, wrong
+    assert takeback("undo", ids[0], *how, env=desk.env).code == 2
+    shown = takeback("undo", *how, env=desk.env, given="n\n")
+    assert "2 changes would be taken back, newest first" in shown.out
+    assert "takeback_undo" not in shown.out, "what an agent would have to call is no word for a person"
+    assert desk.priority("T-182") == desk.priority("T-204") == "urgent"
+    last = takeback("undo", *how, "--since", ids[0], "--yes", env=desk.env)
+    assert last.code == 0, last
+    assert (desk.priority("T-182"), desk.priority("T-204")) != ("urgent", "urgent")
+    assert desk.priority("T-182") == "urgent"
+    rest = takeback("undo", *how, "--yes", "--json", env=desk.env)
+    assert json.loads(rest.out)["outcome"] == "exact", rest
+    assert desk.priority("T-182") != "urgent"
+
+
+def test_a_customer_is_told_without_logins(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    action = asyncio.run(desk.raise_tickets("T-182"))[0]
+    assert desk.undo(action, "--yes").code == 0
+    told = takeback("explain", action, "--customer", "--policy", str(ROOT / "policy.toml"), env=desk.env)
+    assert "a member of our staff" in told.out
+    assert "desk.update_ticket" not in told.out
+    as_json = takeback("explain", action, "--customer", "--json", "--policy", str(ROOT / "policy.toml"), env=desk.env)
+    assert {"topic", "source", "text"} == set(json.loads(as_json.out)[0])

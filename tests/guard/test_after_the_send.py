@@ -253,3 +253,17 @@ async def test_what_others_did_meanwhile_is_no_effect_of_a_call_that_failed(tmp_
         assert reply.action is not None
         assert (reply.action.status, reply.action.in_force) == (Status.FAILED, False)
         assert "changed all the same" not in said(reply)
+
+
+async def test_an_edit_of_others_is_no_effect_of_a_deletion_that_failed(tmp_path: Path) -> None:
+    desk = Desk()
+
+    def fails(args: dict[str, Any]) -> Any:
+        desk.records["T-1"]["title"] = "theirs"
+        raise ToolError("locked")
+
+    desk.tools.functions = {**desk.tools.functions, "delete": fails}
+    async with over(POLICY, desk, tmp_path) as guard:
+        reply = await guard.call("delete", {"id": "T-1"})
+        assert reply.action is not None
+        assert (reply.action.status, reply.action.in_force) == (Status.FAILED, False)

@@ -97,9 +97,8 @@ def had_effect(action: Action, before: Image | None, after: Image | None, ignore
     if before is None or after is None or not before.readable or not after.readable:
         return False
     found = changed(before, after, declared=action.fields, ignore=ignore)
-    if action.does is Does.DELETE:
-        return bool(found)
-    return any(not (difference.field.endswith(WHOLE) and difference.after is None) for difference in found)
+    gone = [difference.field.endswith(WHOLE) and difference.after is None for difference in found]
+    return any(gone) if action.does is Does.DELETE else not all(gone)
 
 
 def unexplained(before: Image, after: Image, *, declared: tuple[str, ...], ignore: tuple[str, ...]) -> tuple[str, ...]:

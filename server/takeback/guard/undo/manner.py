@@ -81,7 +81,17 @@ async def _touched(services: Services, action: Action, after: Image, current: Im
     left = await stored_image(services, newest.after) if newest.id != action.id else after
     if left is None or not versions_differ(left, current) or not looks_untouched(left, current, ignore):
         return False
+    if not await _shows_its_own_write(services, newest, left):
+        return False  # a read that lagged behind the write itself tells nothing of what came after it
     return not await used_since(services, action, newest)
+
+
+async def _shows_its_own_write(services: Services, newest: Action, left: Image) -> bool:
+    """Whether what was read back after a write is newer than what was read before it, by its version."""
+    before = await stored_image(services, newest.before)
+    if before is None or [part.presence for part in before.parts] != [part.presence for part in left.parts]:
+        return True
+    return versions_differ(before, left)
 
 
 def rule_fields(services: Services, action: Action) -> tuple[tuple[str, ...], tuple[str, ...]]:

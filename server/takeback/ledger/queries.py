@@ -30,6 +30,11 @@ from takeback.ledger.schema import (
 from takeback.ports import HistoryQuery, LedgerFailure
 
 LARGEST_PAGE: Final = 200
+_AGE: Final[ColumnElement[int]] = actions.c.ord + 0
+_OWNER: Final[ColumnElement[str]] = actions.c.tenant.concat("")
+"""Age and tenant without their index: it would be walked through for the few actions on one target, however many there
+are in all, where a planner has no statistics."""
+
 MOST: Final = 10_000
 """Actions that one look for what rests on another may find."""
 
@@ -141,23 +146,23 @@ def events_of(tenant: str, action_id: str) -> Select[Any]:
 
 def later_writes(action: Action) -> Select[Any]:
     """Actions in force that were begun or sent after this one, on one of its targets, oldest first."""
-    return _later(action).where(actions.c.in_force.is_(true())).order_by(actions.c.ord)
+    return _later(action).where(actions.c.in_force.is_(true())).order_by(_AGE)
 
 
 def newest_write(action: Action) -> Select[Any]:
     """The newest action after this one on one of its targets that was read back, in force or not."""
-    return _later(action).where(actions.c.after.is_not(None)).order_by(actions.c.ord.desc()).limit(1)
+    return _later(action).where(actions.c.after.is_not(None)).order_by(_AGE.desc()).limit(1)
 
 
 def deletions_taken_back(action: Action) -> Select[Any]:
     """Later deletions of one of its targets that were taken back, oldest first."""
     gone = (actions.c.does == Does.DELETE.value, actions.c.status == Status.COMPENSATED.value)
-    return _later(action).where(*gone).order_by(actions.c.ord)
+    return _later(action).where(*gone).order_by(_AGE)
 
 
 def _later(action: Action) -> Select[Any]:
     sent = actions.c.sent_at > action.sent_at if action.sent_at is not None else false()
-    where = (actions.c.tenant == action.tenant, or_(actions.c.ord > _ordinal_of(action), sent))
+    where = (action.tenant == _OWNER, or_(_ordinal_of(action) < _AGE, sent))
     return select(actions).where(*where, actions.c.id != action.id, actions.c.id.in_(_touching(action)))
 
 
@@ -170,10 +175,8 @@ def standing_after(action: Action) -> Select[Any]:
 def earlier_writes(action: Action, limit: int) -> Select[Any]:
     """Actions that were begun before this one on one of its targets and ran, newest first, at most `limit`."""
     ran = actions.c.sent_at.is_not(None)
-    wanted = (actions.c.tenant == action.tenant, actions.c.ord < _ordinal_of(action), ran)
-    return (
-        select(actions).where(*wanted, actions.c.id.in_(_touching(action))).order_by(actions.c.ord.desc()).limit(limit)
-    )
+    wanted = (action.tenant == _OWNER, _ordinal_of(action) > _AGE, ran)
+    return select(actions).where(*wanted, actions.c.id.in_(_touching(action))).order_by(_AGE.desc()).limit(limit)
 
 
 def _ordinal_of(action: Action) -> Any:

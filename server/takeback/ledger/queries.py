@@ -166,6 +166,10 @@ def _later(action: Action) -> Select[Any]:
     return select(actions).where(*where, actions.c.id != action.id, actions.c.id.in_(_touching(action)))
 
 
+def _belongs_to(tenant: str) -> Any:
+    return _OWNER == tenant
+
+
 def standing_after(action: Action) -> Select[Any]:
     """What its run did after it and still stands, undos and redos aside, newest first, within a bound."""
     later = (actions.c.run == action.run, actions.c.ord > _ordinal_of(action), literal(STANDING))

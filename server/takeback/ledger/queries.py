@@ -30,11 +30,6 @@ from takeback.ledger.schema import (
 from takeback.ports import HistoryQuery, LedgerFailure
 
 LARGEST_PAGE: Final = 200
-_AGE: Final[ColumnElement[int]] = actions.c.ord + 0
-_OWNER: Final[ColumnElement[str]] = actions.c.tenant.concat("")
-"""Age and tenant without their index: it would be walked through for the few actions on one target, however many there
-are in all, where a planner has no statistics."""
-
 MOST: Final = 10_000
 """Actions that one look for what rests on another may find."""
 
@@ -146,28 +141,24 @@ def events_of(tenant: str, action_id: str) -> Select[Any]:
 
 def later_writes(action: Action) -> Select[Any]:
     """Actions in force that were begun or sent after this one, on one of its targets, oldest first."""
-    return _later(action).where(actions.c.in_force.is_(true())).order_by(_AGE)
+    return _later(action).where(actions.c.in_force.is_(true())).order_by(_age())
 
 
 def newest_write(action: Action) -> Select[Any]:
     """The newest action after this one on one of its targets that was read back, in force or not."""
-    return _later(action).where(actions.c.after.is_not(None)).order_by(_AGE.desc()).limit(1)
+    return _later(action).where(actions.c.after.is_not(None)).order_by(_age().desc()).limit(1)
 
 
 def deletions_taken_back(action: Action) -> Select[Any]:
     """Later deletions of one of its targets that were taken back, oldest first."""
     gone = (actions.c.does == Does.DELETE.value, actions.c.status == Status.COMPENSATED.value)
-    return _later(action).where(*gone).order_by(_AGE)
+    return _later(action).where(*gone).order_by(_age())
 
 
 def _later(action: Action) -> Select[Any]:
     sent = actions.c.sent_at > action.sent_at if action.sent_at is not None else false()
-    where = (action.tenant == _OWNER, or_(_ordinal_of(action) < _AGE, sent))
+    where = (_owned_like(action), or_(_age() > _ordinal_of(action), sent))
     return select(actions).where(*where, actions.c.id != action.id, actions.c.id.in_(_touching(action)))
-
-
-def _belongs_to(tenant: str) -> Any:
-    return _OWNER == tenant
 
 
 def standing_after(action: Action) -> Select[Any]:
@@ -179,8 +170,19 @@ def standing_after(action: Action) -> Select[Any]:
 def earlier_writes(action: Action, limit: int) -> Select[Any]:
     """Actions that were begun before this one on one of its targets and ran, newest first, at most `limit`."""
     ran = actions.c.sent_at.is_not(None)
-    wanted = (action.tenant == _OWNER, _ordinal_of(action) > _AGE, ran)
-    return select(actions).where(*wanted, actions.c.id.in_(_touching(action))).order_by(_AGE.desc()).limit(limit)
+    wanted = (_owned_like(action), _age() < _ordinal_of(action), ran)
+    return select(actions).where(*wanted, actions.c.id.in_(_touching(action))).order_by(_age().desc()).limit(limit)
+
+
+def _age() -> Any:
+    """The order of actions, without its index: where a planner has no statistics, it would walk through all of them."""
+    return actions.c.ord + 0
+
+
+def _owned_like(action: Action) -> Any:
+    """Whose it is, without the index: for the same reason."""
+    owner = actions.c.tenant.concat("")
+    return owner == action.tenant
 
 
 def _ordinal_of(action: Action) -> Any:

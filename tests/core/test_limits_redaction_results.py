@@ -157,3 +157,10 @@ def test_json_in_the_wrapping_of_a_framework_is_read_as_what_it_is() -> None:
     assert record({"structuredContent": {"result": "[1, 2]"}}) == [1, 2]
     assert record({"structuredContent": {"result": "7"}}) == {"result": "7"}
     assert record({"structuredContent": {"result": '{"id": 7}', "more": 1}}) == {"result": '{"id": 7}', "more": 1}
+
+
+@pytest.mark.parametrize("number", [401, 403, 404, 410])
+def test_a_number_in_an_id_is_no_status(number: int) -> None:
+    gone = read_part("t", None, f"there is no ticket T-{number}: not found", select=None, absent=None, variables={})
+    locked = read_part("t", None, f"ticket T-{number} is locked", select=None, absent=None, variables={})
+    assert (gone.presence, locked.presence) == (Presence.ABSENT, Presence.UNREADABLE)

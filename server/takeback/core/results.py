@@ -19,12 +19,13 @@ operation takes `If-Match`). In the `_meta` of its results: `status`, and `locat
 
 _ABSENT: Final = re.compile(
     r"\b(not found|no such|does ?n[o']t exist|doesn't exist|unknown (?:id|key|record|entity|ticket)"
-    r"|enoent|404|is gone|410)\b",
+    r"|enoent|is gone|(?:http|status|code)\W{0,3}(?:404|410))\b",
     re.IGNORECASE,
 )
 _LONGEST_VERSION: Final = 1024
 _FORBIDDEN: Final = re.compile(
-    r"\b(unauthori[sz]ed|unauthenticated|forbidden|permission|access denied|not allowed|denied|401|403|credential)",
+    r"\b(unauthori[sz]ed|unauthenticated|forbidden|permission|access denied|not allowed|denied|credential"
+    r"|(?:http|status|code)\W{0,3}40[13]\b)",
     re.IGNORECASE,
 )
 

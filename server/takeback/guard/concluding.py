@@ -68,23 +68,15 @@ async def after_image(services: Services, begun: Begun, data: JSON, *, expect_ch
         return None
     variables = {**work.variables, "result": data}
     image = await take_image(services, work.readings, variables)
-    lag = read_lag(services, work)
+    lag = services.policy.read_lag(work.decision.rule, work.entry.client.name)
     for _ in range(PATIENCE):
         if not lag or not expect_change:
             break
         if work.purpose.check(work, begun.arguments, begun.before, image, data).verified is not Verified.MISMATCH:
             break
-        await services.clock.sleep(lag / PATIENCE)
+        await services.clock.sleep(lag.total_seconds() / PATIENCE)
         image = await take_image(services, work.readings, variables)
     return image
-
-
-def read_lag(services: Services, work: Work) -> float:
-    """Seconds for which a read of this upstream may still show the old state."""
-    rule = work.decision.rule
-    upstream = services.policy.file.upstream.get(work.entry.client.name)
-    lag = rule.read_lag if rule is not None and rule.read_lag is not None else upstream.read_lag if upstream else None
-    return lag.total_seconds() if lag is not None else 0.0
 
 
 async def _never_sent(services: Services, begun: Begun, sent: Sent) -> Reply:

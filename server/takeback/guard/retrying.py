@@ -32,7 +32,7 @@ async def patiently(
     enough = stop_after_attempt(retry.attempts)
 
     def pause(state: Any) -> float:
-        return max(base(state) * (0.5 + services.ids.jitter() / 2), asked_to_wait(_failure(state)) or 0.0)
+        return max(jittered(services, base(state)), asked_to_wait(_failure(state)) or 0.0)
 
     def stop(state: Any) -> bool:
         wanted = asked_to_wait(_failure(state))
@@ -49,6 +49,11 @@ async def patiently(
         with trial:
             return await attempt()
     raise AssertionError("AsyncRetrying ends by a return or an exception")
+
+
+def jittered(services: Services, seconds: float) -> float:
+    """A pause of between half of `seconds` and all of it, so that those who failed together do not come together."""
+    return seconds * (0.5 + services.ids.jitter() / 2)
 
 
 def asked_to_wait(failure: BaseException | None) -> float | None:

@@ -16,12 +16,13 @@ from takeback.core.verification import Verification
 from takeback.core.vocabulary import RetryLayer, Status, Verified
 from takeback.core.wording import in_doubt, no_effect, took_effect
 from takeback.guard.asking import carried
-from takeback.guard.concluding import REBUILT, conclude, end, read_lag, succeeded
+from takeback.guard.concluding import REBUILT, conclude, end, succeeded
 from takeback.guard.execution import Begun
 from takeback.guard.probing import probe
 from takeback.guard.reading import READ_TIMEOUT, take_image
 from takeback.guard.recording import Fact, next_fact, recovery_item, with_companions
 from takeback.guard.replies import Reply, own_word
+from takeback.guard.retrying import jittered
 from takeback.guard.sending import Sent, idempotency_of, whole_call
 from takeback.guard.services import Services, Work
 from takeback.ports import Change, OutcomeUnknown
@@ -107,8 +108,8 @@ async def _look(services: Services, begun: Begun) -> tuple[Image | None, Verific
         verification=verification,
         ignore=work.ignore,
         found=await probe(services, work, begun.before),
-        lands_within=lands_within(services, work),
-        read_lag=timedelta(seconds=read_lag(services, work)),
+        lands_within=services.policy.lands_within(work.decision.rule, work.entry.client.name),
+        read_lag=services.policy.read_lag(work.decision.rule, work.entry.client.name),
     )
     return current, verification, diagnose(evidence)
 
@@ -119,14 +120,6 @@ def _key_valid(services: Services, begun: Begun, now: datetime) -> bool:
     if idempotency is None or (idempotency.stores_errors and begun.key is None):
         return False
     return now < begun.action.created_at + idempotency.valid_for
-
-
-def lands_within(services: Services, work: Work) -> timedelta | None:
-    """How long after the send a call may still take effect; None where the policy does not know."""
-    if work.decision.rule is not None and work.decision.rule.lands_within is not None:
-        return work.decision.rule.lands_within
-    upstream = services.policy.file.upstream.get(work.entry.client.name)
-    return upstream.lands_within if upstream else None
 
 
 async def _wait(services: Services, until: datetime) -> bool:
@@ -140,7 +133,7 @@ async def _wait(services: Services, until: datetime) -> bool:
 
 async def _attempt_again(services: Services, begun: Begun, diagnosis: Diagnosis) -> Begun:
     retry = begun.work.decision.retry
-    await services.clock.sleep(retry.backoff.total_seconds() * (0.5 + services.ids.jitter() / 2))
+    await services.clock.sleep(jittered(services, retry.backoff.total_seconds()))
     now = services.clock.now()
     deadline = now + whole_call(begun.work, retry)
     fact = next_fact(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import reduce
 from typing import Any, Final
@@ -56,6 +57,20 @@ class Policy:
             found = tuple(numbered for numbered in self.rules if fnmatchcase(tool, numbered.rule.tool))
             self._by_tool[tool] = found
         return found
+
+    def read_lag(self, rule: Rule | None, upstream: str) -> timedelta:
+        """For how long a read may still show the state before a write: as the rule says, else as its upstream does."""
+        if rule is not None and rule.read_lag is not None:
+            return rule.read_lag
+        table = self.file.upstream.get(upstream)
+        return table.read_lag if table is not None else timedelta(0)
+
+    def lands_within(self, rule: Rule | None, upstream: str) -> timedelta | None:
+        """How long after the send a call may still take effect, said likewise; None where the policy does not know."""
+        if rule is not None and rule.lands_within is not None:
+            return rule.lands_within
+        table = self.file.upstream.get(upstream)
+        return table.lands_within if table is not None else None
 
 
 def load(text: str | bytes, *, env: Mapping[str, str], source: str = "policy.toml", base: Base | None = None) -> Policy:

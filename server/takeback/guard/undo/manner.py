@@ -77,6 +77,8 @@ async def _touched(services: Services, action: Action, after: Image, current: Im
 
     That may be an edit to the very value that the action left: it is theirs, and not to be overwritten.
     """
+    if all(part.version is None for part in current.parts):
+        return False  # without a version there is nothing to tell it by, and no need to ask the ledger
     newest = await services.ledger.newest_write(action) or action  # compensations included
     left = await stored_image(services, newest.after) if newest.id != action.id else after
     if left is None or not versions_differ(left, current) or not looks_untouched(left, current, ignore):

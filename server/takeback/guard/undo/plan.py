@@ -41,7 +41,6 @@ class Plan:
     """
 
     action: Action
-    steps: tuple[Step, ...]
     compensation: Compensation
     material: Material
     remedy: Remedy
@@ -166,7 +165,6 @@ async def plan_for(
             raise NotUndoable(f"{entry.definition.blocked} (`takeback pin diff {step.tool}` shows the difference)")
     found = Plan(
         action=action,
-        steps=steps,
         compensation=compensation,
         material=replace(material, current=images[2]),
         remedy=replace(remedy, residue=(*remedy.residue, *standoff.unwritable)),

@@ -27,15 +27,6 @@ def rule_of(services: Services, action: Action) -> Rule | None:
     return next((n.rule for n in services.policy.rules_for(action.name) if n.id == action.rule), None)
 
 
-def lag_of(services: Services, action: Action) -> timedelta:
-    """For how long a read of what an action wrote may still show the old state."""
-    rule = rule_of(services, action)
-    upstream = services.policy.file.upstream.get(action.upstream)
-    if rule is not None and rule.read_lag is not None:
-        return rule.read_lag
-    return upstream.read_lag if upstream is not None else timedelta(0)
-
-
 async def sight(
     services: Services,
     place: Whereabouts,
@@ -56,7 +47,7 @@ async def sight(
     if not readings:
         return None
     action = place.action
-    lag = lag_of(services, action)
+    lag = services.policy.read_lag(rule_of(services, action), action.upstream)
     if lag:
         newest = await services.ledger.newest_write(place.known_as)
         if newest is not None and _settled(newest) > _settled(action):

@@ -21,9 +21,11 @@ from takeback.core.policy.schema import Upstream
 from takeback.extensions import compensations, connector
 from takeback.guard.catalog import Catalog
 from takeback.guard.code_tools import CodeTools, coded
+from takeback.guard.keeping import Keeper
 from takeback.guard.pinning import pinned
-from takeback.guard.services import Services
+from takeback.guard.services import HAND_OVER, Services
 from takeback.guard.use_cases import UseCases
+from takeback.guard.worker import Worker
 from takeback.ledger.store import SqlLedger, open_ledger
 from takeback.ports import Bridge, Downstream, LedgerFailure, ToolClient, ToolFailure
 from takeback.system import RandomIds, SystemClock
@@ -112,13 +114,15 @@ async def running(
     one_must_start: bool = False,
     tenant: str | None = None,
     only: Downstream | None = None,
+    works: bool = False,
 ) -> AsyncIterator[Guard]:
     """A guard with its ledger and its upstreams, stopped in the right order at the end.
 
     It signs in to the upstreams as `tenant` (the policy's default where none is named). An upstream that cannot be used
     is named in `failed`; the others serve. With `one_must_start`, a policy of which no upstream starts is a
     StartFailure: a guard without a single tool looks like one that works. `only` is the one client that will be served,
-    where that is known already: the upstreams are told at once what it can do.
+    where that is known already: the upstreams are told at once what it can do. One that `works` also takes up what
+    other guards left behind.
 
     Raises:
         LedgerFailure, StartFailure, CatalogError: it cannot start; nothing is left running.
@@ -135,13 +139,18 @@ async def running(
                 raise StartFailure("no upstream can be used. " + " ".join(f"{n}: {why}." for n, why in failed.items()))
             services = await _services(policy, ledger, clients)
             await services.catalog.refresh()
+            working = asyncio.create_task(Worker(services, whom).run(), name="takeback worker") if works else None
             try:
                 use_cases = UseCases(services)
                 if only is not None:
                     use_cases.offers.meet(only)
                 yield Guard(use_cases, ledger, clients, failed)
             finally:
+                if working is not None:
+                    working.cancel()
+                    await asyncio.wait({working}, timeout=HAND_OVER)
                 await services.tasks.drain(DRAIN)
+                await services.keeper.close()
         finally:
             await asyncio.gather(*(client.close() for client in clients))
 
@@ -189,6 +198,7 @@ async def _services(policy: Policy, ledger: SqlLedger, clients: tuple[ToolClient
         clock=SystemClock(),
         ids=RandomIds(),
         redaction_key=await ledger.secret("redaction"),
+        keeper=Keeper(ledger, SystemClock(), policy.file.ledger.lease),
         advisory=is_advisory(policy.file.ledger.url),
     )
 

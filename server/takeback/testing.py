@@ -22,6 +22,7 @@ from takeback.extensions import compensations as installed_compensations
 from takeback.guard.calling import CallRequest
 from takeback.guard.catalog import Catalog
 from takeback.guard.code_tools import CodeTools, coded
+from takeback.guard.keeping import Keeper
 from takeback.guard.pinning import pinned
 from takeback.guard.replies import Reply
 from takeback.guard.services import Services
@@ -210,9 +211,11 @@ async def guarded(
             clock=used,
             ids=CountingIds(),
             redaction_key=await ledger.secret("redaction"),
+            keeper=Keeper(ledger, used, loaded.file.ledger.lease),
         )
         caller = Caller(tenant=tenant, principal="agent", run="r1", client="test")
         yield GuardForTests(UseCases(services), ledger, used, caller)
         await services.tasks.drain(5)
+        await services.keeper.close()
     finally:
         await ledger.close()

@@ -110,8 +110,7 @@ async def test_a_released_lease_is_free_at_once_and_for_good(ledger: SqlLedger, 
     await ledger.release(mine)  # late, and of a lease that is somebody else's by now
     assert (await ledger.approach(approach("h3", "a"))).refused_by == "h2"
     await write(other, first("a1"), leases=theirs)
-    with pytest.raises(LeaseLost):
-        await ledger.extend(mine, LATER)
+    assert await ledger.renew(mine, LATER) == []
 
 
 async def test_an_old_fence_of_the_same_holder_is_worth_nothing(ledger: SqlLedger) -> None:
@@ -133,20 +132,20 @@ async def test_a_lease_given_back_in_a_batch_is_gone_for_the_rest_of_it(ledger: 
     assert [type(result) for result in results] == [type(None), LeaseLost]
 
 
-async def test_an_extended_lease_lasts_longer(ledger: SqlLedger, other: SqlLedger) -> None:
+async def test_a_renewed_lease_lasts_longer(ledger: SqlLedger, other: SqlLedger) -> None:
     mine = (await ledger.approach(approach("h1", "a", "b"))).leases
-    await ledger.extend(mine, NOW + timedelta(seconds=300))
+    assert await ledger.renew(mine, NOW + timedelta(seconds=300)) == list(mine)
     assert (await other.approach(approach("h2", "b", now=LATER))).refused_by == "h1"
     await write(ledger, first("a1"), leases=mine)
 
 
-async def test_extending_is_all_or_nothing(ledger: SqlLedger, other: SqlLedger) -> None:
+async def test_what_is_not_ours_any_more_is_not_renewed(ledger: SqlLedger, other: SqlLedger) -> None:
     mine = (await ledger.approach(approach("h1", "a", "b"))).leases
     await other.approach(approach("h2", "a", now=LATER))
-    with pytest.raises(LeaseLost):
-        await ledger.extend(mine, NOW + timedelta(seconds=300))
-    taken = await other.approach(approach("h3", "b", now=LATER))
-    assert fences(taken) == {"b": 2}
+    kept = await ledger.renew(mine, NOW + timedelta(seconds=300))
+    assert [lease.name for lease in kept] == ["b"]
+    assert (await other.approach(approach("h3", "b", now=LATER))).refused_by == "h1"
+    assert (await other.approach(approach("h4", "a", now=LATER))).refused_by == "h2"
 
 
 async def test_two_stores_contend_and_one_gets_it(ledger: SqlLedger, other: SqlLedger) -> None:

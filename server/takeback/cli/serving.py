@@ -155,14 +155,14 @@ async def _serve(stop: Stop, policy: Policy, http: int | None, *, tenant: str | 
     if http:
         _check_free(http)
     if http is not None:
-        async with running(policy, one_must_start=True, tenant=tenant) as guard:
+        async with running(policy, one_must_start=True, tenant=tenant, works=True) as guard:
             server = _server(guard, policy, tenant, user)
             await _until_over(stop, serve_http(server, host=_HOST, port=http, ready=_ready))
         return
     async with stdio_transport() as transport:
         # What the client can do decides what the upstreams are told at their start, so it speaks first.
         client = await transport.opening(FIRST_WORD)
-        async with running(policy, one_must_start=True, tenant=tenant, only=client.standing()) as guard:
+        async with running(policy, one_must_start=True, tenant=tenant, only=client.standing(), works=True) as guard:
             await _until_over(stop, serve_stdio(_server(guard, policy, tenant, user), transport))
 
 

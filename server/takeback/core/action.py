@@ -5,6 +5,7 @@ The current row of an action is the fold of its events through `evolve`; nothing
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Final
@@ -44,6 +45,12 @@ class Target:
         """How a person would call it: the id, with the label behind it where there is one."""
         name = one_line(self.id, LONGEST_NAME)
         return f"{name} ({one_line(self.label, _LONGEST_LABEL)})" if self.label and self.label != self.id else name
+
+
+def lease_names(tenant: str, targets: Iterable[Target], operation: str) -> tuple[str, ...]:
+    """What leases are taken on: the targets, or the operation itself where there is no target."""
+    names = {target.lease_name for target in targets} or {f"operation:{operation}"}
+    return tuple(sorted(f"{tenant}/{name}" for name in names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +114,11 @@ class Action:
     def name(self) -> str:
         """The tool with its upstream, as policies name it: `helpdesk.update_ticket`."""
         return f"{self.upstream}.{self.tool}"
+
+    @property
+    def lease_names(self) -> tuple[str, ...]:
+        """The leases that whoever works on it holds."""
+        return lease_names(self.tenant, self.targets, self.operation)
 
 
 @dataclass(frozen=True, slots=True)

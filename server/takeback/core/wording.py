@@ -81,6 +81,21 @@ def took_effect(action: Action, state: JSON) -> str:
     return f"[takeback {action.id}] It took effect; the tool's own answer was lost.{now} Do not call again."
 
 
+def not_sent(action: Action, why: str, *, wait: float | None) -> str:
+    """When a call provably did nothing: `wait` is in seconds, where its upstream said when to come again."""
+    nothing, again = ("done", f"after {wait:g} s") if wait else ("sent", "later")
+    return (
+        f"Not executed: {why}. Nothing was {nothing} or changed. Try again {again} or tell the user. "
+        f"[takeback {action.id}]"
+    )
+
+
+def withdrawn(action: Action | None = None) -> str:
+    """When whoever had called took that back, and nothing had been sent."""
+    mark = f" [takeback {action.id}]" if action is not None else ""
+    return f"Cancelled before anything was sent: nothing was changed. To have it done, call again.{mark}"
+
+
 def pending(action: Action, approval: Approval) -> str:
     """When a person must agree first."""
     return (

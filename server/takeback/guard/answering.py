@@ -11,20 +11,32 @@ from takeback.core.jsontext import loads
 from takeback.core.operation import Refuse
 from takeback.core.vocabulary import RetryLayer
 from takeback.core.wording import changed_meanwhile, mismatch, refused, replayed, took_effect, undone_by
+from takeback.guard.concluding import LATE
 from takeback.guard.judging import current_image, newest_undo, stored_image, undone_by_whom
+from takeback.guard.recording import closed_by_guard
 from takeback.guard.replies import Reply, own_result, own_word
 from takeback.guard.services import Services, Work
-from takeback.ports import Standing
+from takeback.ports import Change, Standing
 
 
 async def replay(services: Services, action: Action) -> Reply:
     """The recorded result of an action, marked as replayed."""
+    await _told_at_last(services, action)
     if action.result is None:
         image = await stored_image(services, action.after)
         state = image.variable() if image is not None else None
         return own_word(f"{replayed(action)} {took_effect(action, state)}", action, layer=RetryLayer.MODEL)
     result: Mapping[str, Any] = loads(await services.ledger.image(action.result))
     return own_result(result, action, line=None, lead=replayed(action))
+
+
+async def _told_at_last(services: Services, action: Action) -> None:
+    """Somebody asks for what had come when nobody waited for it: the recovery queue is rid of it."""
+    items = await services.ledger.queue(action.tenant)
+    item = next((one for one in items if one.action == action.id and one.why == LATE), None)
+    if item is not None:
+        closed = closed_by_guard(services, item, "its caller asked again and was told")
+        await services.ledger.commit(Change(queue=(closed,), tenant=action.tenant))
 
 
 async def refuse(services: Services, work: Work, refusal: Refuse) -> Reply:

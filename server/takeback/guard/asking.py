@@ -1,7 +1,7 @@
-"""A claimed action whose tool asks the client: its leases last as long as the answer may take, and the ledger knows.
+"""A claimed action whose tool asks the client: the ledger knows how long the answer may take.
 
-The action stays running meanwhile. Should this guard die, another one must not take the action for abandoned as long as
-the client can still answer, nor think that it can no longer take effect.
+The action stays running meanwhile, under leases that are kept. Should this guard die, another one must not think that
+the action can no longer take effect while its tool may still be waiting for an answer.
 """
 
 from __future__ import annotations
@@ -22,9 +22,6 @@ from takeback.guard.services import Services, Work
 from takeback.ports import ANSWERED_WITHIN, Answered, Ask, Change, LedgerFailure, OutcomeUnknown, Questions
 
 log = logging.getLogger(__name__)
-
-MARGIN: Final = timedelta(seconds=120)
-"""How much longer than the call its leases last: the reads after it, and the commits."""
 
 _UNRECORDED: Final = -32003
 
@@ -71,11 +68,10 @@ class Asking:
             log.warning("that a question of %s is over could not be recorded", self.begun.action.id)
 
     async def _note(self, what: str, longer: timedelta) -> None:
-        """Say it in the ledger, with how long the call may take now, and keep the leases for that time."""
+        """Say it in the ledger, with how long the call may take now."""
         async with self._recording:
             work = self.begun.work
             deadline = self._services.clock.now() + longer + whole_call(work, work.decision.retry)
-            await self._services.ledger.extend(self.begun.leases, deadline + MARGIN)
             fact = next_fact(self._services, self.begun.action, Happening.NOTE, detail=what, deadline=deadline)
             change = Change(actions=(fact,), tenant=fact[1].tenant, leases=self.begun.leases)
             await self._services.ledger.commit(change)

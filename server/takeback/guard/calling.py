@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from copy import deepcopy
@@ -50,8 +51,8 @@ class CallRequest:
 async def call(services: Services, request: CallRequest) -> Reply:
     """Guard one call.
 
-    Never raises for what a client, a policy or an upstream does; the reply says it. A write goes on when the awaiting
-    task is cancelled.
+    Never raises for what a client, a policy or an upstream does; the reply says it. When the awaiting task is
+    cancelled, a write of which nothing was sent yet is cancelled, and any other one goes on to its record.
 
     Raises:
         LedgerFailure: the ledger is out of reach; a write was then not sent.
@@ -158,7 +159,11 @@ async def _guarded(services: Services, request: CallRequest, entry: Entry, decis
     count = services.watch.count(request.caller.run, mark)
     if count >= decision.limits.same_call:
         return own_word(loop_stopped(entry.exposed, count), layer=RetryLayer.MODEL)
-    reply = await services.tasks.shielded(write(services, work))
+    try:
+        reply = await services.tasks.shielded(write(services, work))
+    except asyncio.CancelledError:
+        work.listener.cancel()
+        raise
     if _counts(reply):
         services.watch.saw(request.caller.run, mark, _outcome(reply))
     return reply

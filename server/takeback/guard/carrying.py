@@ -2,38 +2,61 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
 from takeback.core.limits import exceeded
-from takeback.core.vocabulary import RetryLayer
+from takeback.core.states import Happening
+from takeback.core.vocabulary import RetryLayer, Status
 from takeback.core.wording import in_doubt, limit_reached
 from takeback.guard.asking import carried
 from takeback.guard.concluding import conclude
 from takeback.guard.execution import Begun, limits_of
+from takeback.guard.recording import Fact, next_fact
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.services import Services, Work
 from takeback.guard.settling import lost
-from takeback.ports import LedgerFailure, Standing
+from takeback.ports import Change, LedgerFailure, Standing
 
 log = logging.getLogger(__name__)
 
 
 async def carry_out(services: Services, begun: Begun) -> Reply:
     """Send it, and write down what came of it. Never raises for the ledger: what was sent is told."""
-    begun, sent = await carried(services, begun)
     try:
-        if sent.unknown is not None:
-            return await lost(services, begun, sent)
-        return await conclude(services, begun, sent)
-    except LedgerFailure as failure:
-        # The claim stands, so whoever comes next finds the action running under a lapsed lease, and looks.
-        why = f"the call was sent, and its outcome could not be recorded ({failure})"
-        return own_word(in_doubt(begun.action, why), begun.action, layer=RetryLayer.WORKFLOW)
+        begun, sent = await carried(services, begun)
+        try:
+            if sent.unknown is not None:
+                return await lost(services, begun, sent)
+            return await conclude(services, begun, sent)
+        except LedgerFailure as failure:
+            # The claim stands, so whoever comes next finds the action running under a lapsed lease, and looks.
+            said = "nothing was sent" if sent.not_sent is not None else "the call was sent"
+            why = f"{said}, and its outcome could not be recorded ({failure})"
+            return own_word(in_doubt(begun.action, why), begun.action, layer=RetryLayer.WORKFLOW)
+    except asyncio.CancelledError:
+        await hand_over(services, begun)
+        raise
     except Exception:
         log.exception("what came of %s could not be told", begun.action.id)
         why = "the call was sent, and the guard failed over its outcome"
         return own_word(in_doubt(begun.action, why), begun.action, layer=RetryLayer.WORKFLOW)
+
+
+async def hand_over(services: Services, begun: Begun) -> None:
+    """This guard stops before the outcome is known: leave the action to another one, which need not wait."""
+    known = begun.action
+    try:
+        action = await services.ledger.action(known.tenant, known.id)
+        facts: tuple[Fact, ...] = ()
+        if action.status is Status.RUNNING:
+            why = "its guard was stopped before the outcome was known"
+            facts = (next_fact(services, action, Happening.LOSE, detail=why, sent_at=services.clock.now()),)
+        change = Change(actions=facts, tenant=known.tenant, leases=begun.leases, release=begun.leases)
+        await services.ledger.commit(change)
+    except LedgerFailure as failure:  # then its lease runs out
+        log.warning("%s could not be handed over: %s", known.id, failure)
 
 
 async def free(services: Services, standing: Standing, reply: Reply) -> Reply:

@@ -16,20 +16,23 @@ from takeback.core.states import Happening
 from takeback.core.undo import had_effect
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Origin, RetryLayer, Verified
-from takeback.core.wording import announcement, mismatch, overtaken, shown
+from takeback.core.wording import announcement, mismatch, not_sent, overtaken, shown, withdrawn
 from takeback.guard.execution import Begun, labelled
 from takeback.guard.probing import seen
 from takeback.guard.purposes import differing
 from takeback.guard.reading import take_image
-from takeback.guard.recording import Fact, blob, next_fact, with_companions
+from takeback.guard.recording import Fact, blob, closed_by_guard, next_fact, recovery_item, with_companions
 from takeback.guard.replies import Reply, own_result, own_word
-from takeback.guard.retrying import asked_to_wait
+from takeback.guard.retrying import Withheld, asked_to_wait
 from takeback.guard.sending import Sent
 from takeback.guard.services import Services, Work
 from takeback.ports import Busy, Change
 
 CONTRADICTED: Final = "The tool reported an error, but reading back shows that it took effect: do not call again."
 REBUILT: Final = "The tool's own answer was lost; reading back shows that it took effect."
+
+LATE: Final = "it took effect after its caller had cancelled it or gone away, so that nobody was told"
+"""Why such an action is in the recovery queue, until its caller asks again and is told, or a person closes it."""
 
 LONGEST_JOB: Final = 1000
 """Characters of what a job came to that the model is shown beside the tool's own answer."""
@@ -80,21 +83,32 @@ async def after_image(services: Services, begun: Begun, data: JSON, *, expect_ch
 
 
 async def _never_sent(services: Services, begun: Begun, sent: Sent) -> Reply:
+    withheld = sent.not_sent if isinstance(sent.not_sent, Withheld) else None
+    if withheld is not None and withheld.kind == "cancelled" and not begun.action.attempts:
+        return await _withdrawn(services, begun)
     why = services.stored_why(sent.not_sent, begun.work)
-    wait = asked_to_wait(sent.not_sent)
     error = {"layer": RetryLayer.TOOL.value, "message": why}
     fact = next_fact(
         services, begun.action, Happening.FAIL, detail="nothing was sent", error=error, settled_at=services.clock.now()
     )
     await end(services, begun, fact, {})
-    nothing, again = ("done", f"after {wait:g} s") if wait else ("sent", "later")
-    could_not = "turned the call away" if isinstance(sent.not_sent, Busy) else "could not be reached"
-    text = (
-        f"Not executed: {begun.work.entry.client.name} {could_not} ({why}), {sent.attempts} attempts. "
-        f"Nothing was {nothing} or changed. Try again {again} or tell the user. "
-        f"[takeback {begun.action.id}]"
-    )
+    text = not_sent(fact[1], _could_not(begun, sent, why), wait=asked_to_wait(sent.not_sent))
     return own_word(text, fact[1], layer=RetryLayer.TOOL)
+
+
+def _could_not(begun: Begun, sent: Sent, why: str) -> str:
+    if isinstance(sent.not_sent, Withheld):
+        return why
+    could_not = "turned the call away" if isinstance(sent.not_sent, Busy) else "could not be reached"
+    return f"{begun.work.entry.client.name} {could_not} ({why}), {sent.attempts} attempts"
+
+
+async def _withdrawn(services: Services, begun: Begun) -> Reply:
+    """Whoever had called does not wait any more, and nothing had been sent: there is nothing to remember it for."""
+    why = "cancelled before anything was sent"
+    fact = next_fact(services, begun.action, Happening.CANCEL, detail=why, settled_at=services.clock.now())
+    await end(services, begun, fact, {})
+    return own_word(withdrawn(fact[1]), fact[1], layer=RetryLayer.MODEL)
 
 
 async def _changed_meanwhile(services: Services, begun: Begun, sent: Sent) -> Reply:
@@ -261,7 +275,7 @@ async def end(services: Services, begun: Begun, fact: Fact, images: Mapping[str,
     await services.ledger.commit(
         Change(
             actions=facts,
-            queue=(*_settled(services, begun), *begun.work.purpose.queued()),
+            queue=(*_settled(services, begun), *begun.work.purpose.queued(), *_late(services, begun, fact[1])),
             images=images,
             tenant=begun.action.tenant,
             leases=begun.leases,
@@ -270,8 +284,13 @@ async def end(services: Services, begun: Begun, fact: Fact, images: Mapping[str,
     )
 
 
-def _settled(services: Services, begun: Begun) -> tuple[RecoveryItem, ...]:
-    if begun.item is None:
+def _late(services: Services, begun: Begun, action: Action) -> tuple[RecoveryItem, ...]:
+    """What took effect when whoever had called had gone: nobody was told, so somebody has to know."""
+    listener, own = begun.work.listener, begun.work.origin in {Origin.UNDO, Origin.REDO}
+    if own or not (listener.cancelled and action.in_force):
         return ()
-    now = services.clock.now()
-    return (replace(begun.item, closed_at=now, closed_by="guard", decision="resume", reason="it was settled"),)
+    return (recovery_item(services, action, LATE),)
+
+
+def _settled(services: Services, begun: Begun) -> tuple[RecoveryItem, ...]:
+    return (closed_by_guard(services, begun.item, "it was settled"),) if begun.item is not None else ()

@@ -158,6 +158,7 @@ async def run(services: Services, begun: Begun, *, doubt: OutcomeUnknown | None 
         begun.arguments,
         key=begun.key or begun.action.key,
         deadline=begun.deadline,
+        leases=begun.leases,
         conditions=conditions_of(services, begun.work, begun.before),
         doubt=doubt,
     )

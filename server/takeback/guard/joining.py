@@ -32,7 +32,7 @@ async def join(services: Services, work: Work, standing: Standing, action: Actio
         return own_word(text, now, layer=RetryLayer.TOOL) if now.version == action.version else None
     match action.status:
         case Status.RUNNING | Status.IN_DOUBT:
-            return await _take_over(services, work, standing, action)
+            return await taken_over(services, work, standing, action)
         case Status.AWAITING_APPROVAL:
             return await free(services, standing, await _still_pending(services, action))
         case Status.APPROVED:
@@ -59,7 +59,7 @@ async def wait_for_target(services: Services, standing: Standing) -> Reply | Non
     return None
 
 
-async def _take_over(services: Services, work: Work, standing: Standing, action: Action) -> Reply:
+async def taken_over(services: Services, work: Work, standing: Standing, action: Action) -> Reply:
     """We hold the leases of an action that was left running or in doubt: whoever ran it is gone."""
     before = await stored_image(services, action.before)
     begun = Begun(

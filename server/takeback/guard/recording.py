@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from takeback.core.action import Action, Event, begin, evolve
@@ -88,3 +89,8 @@ def recovery_item(services: Services, action: Action, why: str) -> RecoveryItem:
         opened_at=services.clock.now(),
         suggestion=action.compensation,
     )
+
+
+def closed_by_guard(services: Services, item: RecoveryItem, why: str) -> RecoveryItem:
+    """The queue's entry, closed without a person."""
+    return replace(item, closed_at=services.clock.now(), closed_by="guard", decision="resume", reason=why)

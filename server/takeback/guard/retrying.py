@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from takeback.core.policy.schema import Retry
 from takeback.guard.services import Services
 from takeback.ports import Busy, NotSent
 
 T = TypeVar("T")
+
+
+class Withheld(NotSent):
+    """The guard itself did not send: its time was over, its lease was not its own any more, or the caller had gone.
+
+    Trying again would not change that.
+    """
+
+    def __init__(self, kind: Literal["deadline", "lease", "cancelled"], message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 async def patiently(
@@ -42,7 +53,7 @@ async def patiently(
     async for trial in AsyncRetrying(
         stop=stop,
         wait=pause,
-        retry=retry_if_exception_type(again),
+        retry=retry_if_exception(lambda failure: isinstance(failure, again) and not isinstance(failure, Withheld)),
         sleep=services.clock.sleep,
         reraise=True,
     ):

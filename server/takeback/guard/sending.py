@@ -13,9 +13,9 @@ from takeback.core.conditions import UNCONDITIONED, Conditions, did_not_hold
 from takeback.core.jsontext import JSON
 from takeback.core.policy.schema import Condition, Idempotency, Retry
 from takeback.core.results import is_error, record, text_of
-from takeback.guard.retrying import patiently
+from takeback.guard.retrying import Withheld, patiently
 from takeback.guard.services import Services, Work
-from takeback.ports import Answered, Changed, NotSent, OutcomeUnknown
+from takeback.ports import Answered, Changed, Lease, LedgerFailure, NotSent, OutcomeUnknown
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +76,13 @@ async def send(
     *,
     key: str,
     deadline: datetime,
+    leases: tuple[Lease, ...] = (),
     conditions: Conditions = UNCONDITIONED,
     doubt: OutcomeUnknown | None = None,
 ) -> Sent:
     """Send the call; try again while provably nothing was sent, or while the upstream honours the key.
+
+    Nothing is sent after the deadline, under leases that may be another guard's by now, or once the caller has gone.
 
     Once an attempt's outcome is unknown (`doubt`: one before this send), only a success settles it: that a later
     attempt was refused or never sent says nothing about the earlier one. Never raises for what an upstream does.
@@ -91,9 +94,12 @@ async def send(
 
     async def attempt() -> dict[str, Any]:
         nonlocal attempts, began, doubt
+        if work.listener.left and doubt is None:
+            raise Withheld("cancelled", "whoever had called does not wait any more")
+        await _still_ours(services, leases)
         left = (deadline - services.clock.now()).total_seconds()
         if left <= 0:
-            raise NotSent("the deadline of the call has passed")
+            raise Withheld("deadline", "the deadline of the call has passed")
         attempts += 1
         began = services.clock.now()
         within = min(left, work.decision.timeout.total_seconds())
@@ -110,6 +116,16 @@ async def send(
     if doubt is not None and is_error(result):
         return Sent(unknown=doubt, attempts=attempts, at=began)
     return Sent(result=result, attempts=attempts, at=began)
+
+
+async def _still_ours(services: Services, leases: tuple[Lease, ...]) -> None:
+    """The fence before the send. Raises Withheld where another guard may have taken the targets over by now."""
+    try:
+        ours = await services.keeper.sure(leases)
+    except LedgerFailure as failure:
+        raise Withheld("lease", f"whether its lease still holds could not be found out ({failure})") from None
+    if not ours:
+        raise Withheld("lease", "its lease had run out, and another guard took over")
 
 
 def _failed(failure: NotSent | Answered | Changed | OutcomeUnknown, attempts: int) -> Sent:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, Protocol, TypeVar
 
-from takeback.core.action import Action, Event
+from takeback.core.action import Action, Event, lease_names
 from takeback.core.images import MAX_IMAGE_BYTES, Image
 from takeback.core.jsontext import JSON
 from takeback.core.limits import LoopWatch
@@ -21,6 +21,7 @@ from takeback.core.states import Happening
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Origin
 from takeback.guard.catalog import Catalog, Entry
+from takeback.guard.keeping import Keeper
 from takeback.guard.readings import Reading
 from takeback.guard.spending import Spending
 from takeback.guard.turns import Turns
@@ -28,7 +29,25 @@ from takeback.ports import Caller, Clock, Compensation, Ids, Ledger, ProgressSin
 
 T = TypeVar("T")
 
+HAND_OVER: Final = 5.0
+"""Seconds for writing down what is left to another guard when this one stops."""
+
 _LONGEST_TEXT: Final = 2000
+
+
+@dataclass(slots=True)
+class Listener:
+    """Whoever waits for the answer to a call. Once it has left, nothing more is begun for it; what was is recorded.
+
+    `cancelled`: it had called, and took that back or went away.
+    """
+
+    left: bool = False
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        """It does not wait any more."""
+        self.left = self.cancelled = True
 
 
 class Tasks:
@@ -50,9 +69,14 @@ class Tasks:
             task.exception()  # marks it as seen: whoever awaited it has it, or has gone
 
     async def drain(self, within: float) -> None:
-        """Wait for what is in flight, at most `within` seconds."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=within)
+        """Wait for what is in flight, at most `within` seconds. What is not done by then is told to hand over."""
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self._running, timeout=within)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=HAND_OVER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +90,7 @@ class Services:
     clock: Clock
     ids: Ids
     redaction_key: bytes
+    keeper: Keeper
     advisory: bool = True
     watch: LoopWatch = field(default_factory=LoopWatch)
     turns: Turns = field(default_factory=Turns)
@@ -159,11 +184,11 @@ class Work:
     client_key: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
     progress: ProgressSink | None = None
+    listener: Listener = field(default_factory=Listener)
     side_by_side: bool = False
     marks: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def lease_names(self) -> tuple[str, ...]:
-        """What leases are taken on: the targets, or the operation itself where there is no target."""
-        names = {target.lease_name for target in self.decision.targets} or {f"operation:{self.operation}"}
-        return tuple(sorted(f"{self.caller.tenant}/{name}" for name in names))
+        """What leases are taken on."""
+        return lease_names(self.caller.tenant, self.decision.targets, self.operation)

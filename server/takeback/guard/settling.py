@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from takeback.core.expressions import ExpressionError
 from takeback.core.images import Image
 from takeback.core.jsontext import JSON, dumps
 from takeback.core.recovery import Diagnosis, Evidence, diagnose
+from takeback.core.redaction import is_redacted
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import RetryLayer, Status, Verified
@@ -19,7 +20,7 @@ from takeback.guard.asking import carried
 from takeback.guard.concluding import REBUILT, conclude, end, succeeded
 from takeback.guard.execution import Begun
 from takeback.guard.probing import probe
-from takeback.guard.reading import READ_TIMEOUT, take_image
+from takeback.guard.reading import take_image
 from takeback.guard.recording import Fact, next_fact, recovery_item, with_companions
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.retrying import jittered
@@ -59,13 +60,15 @@ async def settle(services: Services, begun: Begun, why: str) -> Reply:
     for attempts_left in reversed(range(ROUNDS + 1)):
         current, verification, diagnosis = await _look(services, begun)
         if diagnosis.kind == "wait" and diagnosis.wait_until is not None:
-            if await _wait(services, diagnosis.wait_until):
+            if await _wait(services, begun, diagnosis.wait_until):
                 continue
             return await _queue(services, begun, diagnosis, why, give_up=False)
         if diagnosis.kind == "took_effect":
             return await _took_effect(services, begun, current, verification, diagnosis)
         if diagnosis.kind == "queue" or not attempts_left:
             break
+        if diagnosis.kind == "new_attempt" and begun.work.listener.left:
+            break  # nobody waits for it any more, and what provably did not happen need not happen
         begun = await _attempt_again(services, begun, diagnosis)
         doubt = OutcomeUnknown("lost", why) if diagnosis.kind == "same_key" else None
         begun, sent = await carried(services, begun, doubt=doubt)
@@ -119,13 +122,15 @@ def _key_valid(services: Services, begun: Begun, now: datetime) -> bool:
     idempotency = idempotency_of(services, begun.work)
     if idempotency is None or (idempotency.stores_errors and begun.key is None):
         return False
+    if begun.work.decision.verdict == "deny" or is_redacted(begun.arguments):
+        return False  # not to be sent under today's policy, or not kept in full
     return now < begun.action.created_at + idempotency.valid_for
 
 
-async def _wait(services: Services, until: datetime) -> bool:
-    """Wait when it is soon enough for the caller to wait, too."""
+async def _wait(services: Services, begun: Begun, until: datetime) -> bool:
+    """Wait when it is soon enough for the caller to wait, too. Where nobody does, it is looked at again later."""
     left = (until - services.clock.now()).total_seconds()
-    if left > services.join_within.total_seconds():
+    if begun.work.listener.left or left > services.join_within.total_seconds():
         return False
     await services.clock.sleep(max(left, 0) + 0.01)
     return True
@@ -140,7 +145,6 @@ async def _attempt_again(services: Services, begun: Begun, diagnosis: Diagnosis)
         services, begun.action, Happening.ATTEMPT, detail=diagnosis.why, sent_at=now, deadline=deadline, error=None
     )
     await services.ledger.commit(Change(actions=(fact,), tenant=fact[1].tenant, leases=begun.leases))
-    await services.ledger.extend(begun.leases, deadline + timedelta(seconds=READ_TIMEOUT))
     return replace(begun, action=fact[1], deadline=deadline)
 
 
@@ -192,6 +196,8 @@ async def _queue(services: Services, begun: Begun, diagnosis: Diagnosis, why: st
         fact = next_fact(services, action, Happening.GIVE_UP, detail=diagnosis.why)
         facts, action = with_companions(begun.work, fact), fact[1]
     item = recovery_item(services, action, f"{why}; {diagnosis.why}")
+    if begun.item is not None:
+        item = replace(item, opened_at=begun.item.opened_at)
     await services.ledger.commit(
         Change(actions=facts, queue=(item,), tenant=action.tenant, leases=begun.leases, release=begun.leases)
     )
@@ -204,8 +210,10 @@ async def take_over(services: Services, begun: Begun) -> Reply:
     A guard that died after its claim may have sent or not; either way the outcome is unknown until somebody looks.
     """
     if begun.action.status is Status.RUNNING:
-        # It may have been sent at any time up to its deadline: what it can still do counts from there.
-        latest = begun.action.deadline or begun.action.sent_at
+        # Sent at any time up to its deadline, or to the end of its lease, which is over: what it can still do counts
+        # from the earlier of the two.
+        now = services.clock.now()
+        latest = min(begun.action.deadline or now, now)
         gone = "the guard that ran it is gone"
         fact = next_fact(services, begun.action, Happening.LOSE, detail=gone, sent_at=latest)
         await services.ledger.commit(Change(actions=(fact,), tenant=fact[1].tenant, leases=begun.leases))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias
@@ -12,20 +13,18 @@ from takeback.core.operation import Compare, Go, Join, Refuse, Replay, judge_cli
 from takeback.core.run import Run
 from takeback.core.states import OCCUPYING, Happening
 from takeback.core.vocabulary import Origin, RetryLayer, RunStatus
-from takeback.core.wording import denied, in_progress, pending, refused
+from takeback.core.wording import denied, in_progress, pending, refused, withdrawn
 from takeback.guard import approving
 from takeback.guard.answering import other_arguments, refuse, replay, run_stopped
-from takeback.guard.asking import MARGIN
 from takeback.guard.carrying import begin, free, limit_stop
 from takeback.guard.execution import before_image, claim, limits_of
 from takeback.guard.joining import join, wait_for_target
 from takeback.guard.judging import compare, judge_call
 from takeback.guard.recording import first
 from takeback.guard.replies import Reply, own_word
-from takeback.guard.sending import whole_call
 from takeback.guard.services import Refusal, Services, Work
 from takeback.guard.turns import Busy
-from takeback.ports import Approach, Change, KeyTaken, LeaseLost, Stale, Standing
+from takeback.ports import Approach, Change, KeyTaken, LeaseLost, LedgerFailure, Stale, Standing
 
 _Act: TypeAlias = Callable[[Services, Work, Standing], Awaitable[Reply | None]]
 """What is done with the ledger's answer. None: look again."""
@@ -58,7 +57,7 @@ def _own_turn(work: Work) -> str:
 
 async def _kept_waiting(services: Services, work: Work, seconds: int) -> Reply:
     """The turn did not come: an equal call is told of the one that is under way, another one that it did not run."""
-    known = (await _look(services, work, lease_names=())).earlier
+    known = (await look(services, work, lease_names=())).earlier
     if known is not None and known.status in OCCUPYING:
         return own_word(in_progress(known, max(seconds, 1)), known, layer=RetryLayer.TOOL)
     text = refused("the target is busy with another call", f"Nothing to mend; ask again after {max(seconds, 1)} s.")
@@ -69,13 +68,17 @@ async def _rounds(services: Services, work: Work, act: _Act) -> Reply:
     """Approach until the ledger's answer could be acted upon: others may move between a look and a claim."""
     for _ in range(_ROUNDS):
         with services.spending.looking(limits_of(services, work)) as marks:
-            standing = await _look(services, work, lease_names=work.lease_names)
+            if work.listener.left:
+                return own_word(withdrawn(), layer=RetryLayer.MODEL)
+            standing = await look(services, work, lease_names=work.lease_names)
             try:
-                reply = await act(services, replace(work, marks=marks), standing)
+                with services.keeper.keeping(standing.leases):
+                    reply = await act(services, replace(work, marks=marks), standing)
             except (KeyTaken, Stale, LeaseLost):
                 reply = None
             except BaseException:
-                await services.ledger.release(standing.leases)
+                with suppress(LedgerFailure):  # then they run out
+                    await services.ledger.release(standing.leases)
                 raise
         if reply is not None:
             return reply
@@ -83,7 +86,8 @@ async def _rounds(services: Services, work: Work, act: _Act) -> Reply:
     return own_word(refused("others keep changing the same thing", "Ask again later."), layer=RetryLayer.TOOL)
 
 
-async def _look(services: Services, work: Work, *, lease_names: tuple[str, ...]) -> Standing:
+async def look(services: Services, work: Work, *, lease_names: tuple[str, ...]) -> Standing:
+    """Take the leases, all or none, and see what the ledger says of the operation and its targets."""
     now = services.clock.now()
     standing = await services.ledger.approach(
         Approach(
@@ -92,7 +96,7 @@ async def _look(services: Services, work: Work, *, lease_names: tuple[str, ...])
             operation=work.operation,
             holder=services.ids.new("h"),
             lease_names=lease_names,
-            lease_for=whole_call(work, work.decision.retry) + MARGIN,
+            lease_for=services.keeper.lease,
             now=now,
             client_key=work.client_key,
             counters=tuple(limits_of(services, work)),

@@ -175,16 +175,14 @@ def free(connection: Connection, given: Iterable[Lease]) -> None:
         connection.execute(_FREE, rows)
 
 
-def prolong(connection: Connection, ours: Sequence[Lease], until: datetime) -> None:
-    """Let leases last until a later time.
-
-    Raises:
-        LeaseLost: one of them is somebody else's; none was prolonged.
-    """
-    check(ours, current(connection, ours))
-    rows = [{**_params(lease), "b_until": until} for lease in sorted(ours, key=lambda lease: lease.name)]
+def renew(connection: Connection, ours: Sequence[Lease], until: datetime) -> list[Lease]:
+    """Let those of the leases that are still held as they say last until then; returns them."""
+    held = current(connection, ours)
+    kept = [lease for lease in ours if held.get(lease.name) == (lease.holder, lease.fence)]
+    rows = [{**_params(lease), "b_until": until} for lease in sorted(kept, key=lambda lease: lease.name)]
     if rows:
         connection.execute(_PROLONG, rows)
+    return kept
 
 
 def current(connection: Connection, named: Iterable[Lease]) -> dict[str, tuple[str | None, int]]:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from takeback.core.action import Action, Event
 from takeback.core.pins.judge import Pin
 from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run, Unwinding
-from takeback.ledger import images, leases, pins, queries, rows, schema
+from takeback.ledger import images, leases, pins, queries, rows, schema, unattended
 from takeback.ledger.access import AccessLog
 from takeback.ledger.database import insert_missing
 from takeback.ledger.engine import file_engine, parse, prepare_file, reading_engine, writing_engine
@@ -107,9 +107,10 @@ class SqlLedger:
         if leases:
             await self._writer.loose(GiveBack(tuple(leases)))
 
-    async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
-        """Prolong leases that are still ours, durably. Raises LeaseLost."""
-        await self._writer.durable(partial(_prolong, ours=tuple(leases), until=until))
+    async def renew(self, leases: Sequence[Lease], until: datetime) -> Sequence[Lease]:
+        """Prolong those of the leases that are still ours, and return them (not synced to disk, as they were taken)."""
+        kept: Sequence[Lease] = await self._writer.loose(partial(_renew, ours=tuple(leases), until=until))
+        return kept
 
     async def open_run(self, run: Run) -> None:
         """Insert a run, or do nothing when it is there."""
@@ -131,6 +132,13 @@ class SqlLedger:
         await self._writer.loose(partial(_log, entries=entries))
 
     # --- actions ---
+
+    async def unattended(self, tenant: str, now: datetime, limit: int = 200) -> Sequence[Action]:
+        """Actions under way that nobody holds a lease on, oldest first."""
+        found = [rows.action_from(row) for row in await self._all(unattended.occupying(tenant, limit))]
+        names = {name for action in found for name in action.lease_names}
+        alive = {row["name"] for row in await self._all(unattended.held(names, now))} if names else set()
+        return [action for action in found if alive.isdisjoint(action.lease_names)]
 
     async def action(self, tenant: str, action_id: str) -> Action:
         """One action. Raises NotFound."""
@@ -285,8 +293,8 @@ class SqlLedger:
             raise LedgerFailure(f"the ledger cannot be read: {type(error).__name__}") from error
 
 
-def _prolong(connection: Connection, ours: Sequence[Lease], until: datetime) -> None:
-    leases.prolong(connection, ours, until)
+def _renew(connection: Connection, ours: Sequence[Lease], until: datetime) -> list[Lease]:
+    return leases.renew(connection, ours, until)
 
 
 def _log(connection: Connection, entries: Sequence[AccessEntry]) -> None:

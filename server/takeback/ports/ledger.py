@@ -165,12 +165,11 @@ class Ledger(Protocol):
     async def release(self, leases: Sequence[Lease]) -> None:
         """Give leases back; those that are no longer ours are left alone."""
 
-    async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
-        """Prolong leases that are still ours.
+    async def renew(self, leases: Sequence[Lease], until: datetime) -> Sequence[Lease]:
+        """Prolong those of the leases that are still ours, and return them. Raises LedgerFailure."""
 
-        Raises:
-            LeaseLost: one of them is not.
-        """
+    async def unattended(self, tenant: str, now: datetime, limit: int = 200) -> Sequence[Action]:
+        """Actions under way that nobody holds a lease on, oldest first: what a guard began and left."""
 
     async def log_access(self, entry: AccessEntry) -> None:
         """Remember a read. Returns at once; written within 100 ms."""

@@ -42,9 +42,13 @@ class Limits(_Table):
 
 
 class LedgerTable(_Table):
-    """Where the ledger lies: `sqlite+aiosqlite:///...` or `postgresql+asyncpg://...`."""
+    """Where the ledger lies: `sqlite+aiosqlite:///...` or `postgresql+asyncpg://...`.
+
+    `lease` is how long a guard that dies keeps the others off what it was at.
+    """
 
     url: str = "sqlite+aiosqlite:///${STATE}/takeback.db"
+    lease: Duration = timedelta(seconds=20)
     retention: Duration | None = None
 
 

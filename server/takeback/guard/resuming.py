@@ -1,0 +1,135 @@
+"""Taking up what a guard left: a call or an undo that nobody is at any more is settled, without the agent that asked.
+
+Nobody waits for such a call. Looking decides what became of it; it is sent again only under a key that the upstream
+honours, where that is how one looks. An undo that was begun is brought to its end, since it was asked for on purpose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from takeback.core.action import Action
+from takeback.core.canonical import NotCanonical
+from takeback.core.expressions import ExpressionError
+from takeback.core.policy.decide import Undecidable, decide
+from takeback.core.states import Happening
+from takeback.core.vocabulary import Origin, Status
+from takeback.guard.calling import CLIENT_KEY, CallRequest, make_work
+from takeback.guard.joining import taken_over
+from takeback.guard.recording import Fact, next_fact, recovery_item
+from takeback.guard.services import Listener, Services, Work
+from takeback.guard.undo.manner import NotUndoable
+from takeback.guard.undo.plan import plan
+from takeback.guard.undo.redoing import stands_again
+from takeback.guard.undo.undoing import carry_out
+from takeback.guard.writing import look
+from takeback.ports import Caller, Change
+
+_UNKNOWN: Final = frozenset({Status.RUNNING, Status.IN_DOUBT})
+_COMPENSATIONS: Final = frozenset({Origin.UNDO, Origin.REDO})
+
+
+class NotResumable(Exception):
+    """It cannot be looked at any more: a person must. The message says why."""
+
+
+async def take_up(services: Services, action: Action) -> None:
+    """Settle an action that was left, or leave it for another time. What cannot be settled goes to a person.
+
+    Raises:
+        LedgerFailure: the ledger is out of reach, or another guard was first; nothing was changed by this one.
+    """
+    try:
+        if action.status is Status.COMPENSATING or action.origin in _COMPENSATIONS:
+            await _undo(services, action)
+        else:
+            await _call(services, action)
+    except (NotResumable, NotUndoable) as problem:
+        await _to_a_person(services, action, str(problem))
+
+
+async def _call(services: Services, action: Action) -> None:
+    work = _work_again(services, action)
+    standing = await look(services, work, lease_names=work.lease_names)
+    try:
+        if standing.refused_by is not None:
+            return
+        now = await services.ledger.action(action.tenant, action.id)
+        if now.status in _UNKNOWN:
+            with services.keeper.keeping(standing.leases):
+                await taken_over(services, work, standing, now)
+    finally:
+        await services.ledger.release(standing.leases)
+
+
+def _work_again(services: Services, action: Action) -> Work:
+    """The call as it was made, decided by the policy of today, for nobody who waits. Raises NotResumable."""
+    entry = services.catalog.named(action.name)
+    if entry is None:
+        raise NotResumable(f"the tool {action.name} is not there any more")
+    request = CallRequest(
+        caller=_caller(action),
+        name=entry.exposed,
+        arguments=action.arguments,
+        meta={CLIENT_KEY: action.client_key} if action.client_key is not None else {},
+        origin=action.origin,
+        original=action.original,
+        reason=action.reason,
+    )
+    try:
+        decision = decide(
+            services.policy,
+            entry.policy_name,
+            request.arguments,
+            tenant=action.tenant,
+            user=action.principal,
+            run=action.run,
+        )
+        work = make_work(services, request, entry, decision)
+    except (Undecidable, ExpressionError, NotCanonical) as problem:
+        raise NotResumable(f"the policy of today cannot judge the call any more ({problem})") from None
+    return replace(
+        work,
+        operation=action.operation,
+        fingerprint=action.fingerprint,
+        decision=replace(decision, targets=action.targets, effect=action.effect),
+        listener=Listener(left=True),
+    )
+
+
+def _caller(action: Action) -> Caller:
+    return Caller(
+        tenant=action.tenant, principal=action.principal, run=action.run, client=action.client, trace=action.trace
+    )
+
+
+async def _undo(services: Services, action: Action) -> None:
+    """Bring an undo to its end, from whichever of its steps it had come to."""
+    original, undo = await _both(services, action)
+    if original.status is not Status.COMPENSATING:
+        raise NotResumable(f"{original.id}, which it takes back, is {original.status.value}")
+    reason = undo.reason or "as asked before"
+    found = await plan(services, original, reason)
+    await carry_out(services, _caller(undo), found, reason, await stands_again(services, original))
+
+
+async def _both(services: Services, action: Action) -> tuple[Action, Action]:
+    """What is taken back, and the newest call that takes it back."""
+    if action.status is not Status.COMPENSATING and action.original is not None:
+        return await services.ledger.action(action.tenant, action.original), action
+    undos = await services.ledger.compensations(action.tenant, action.id)
+    if not undos:
+        raise NotResumable("no call that takes it back is known")
+    return action, undos[-1]
+
+
+async def _to_a_person(services: Services, action: Action, why: str) -> None:
+    """It cannot be looked at: the recovery queue, once."""
+    facts: list[Fact] = []
+    if action.status is Status.RUNNING:
+        facts.append(next_fact(services, action, Happening.LOSE, detail="the guard that ran it is gone"))
+        action = facts[-1][1]
+    facts.append(next_fact(services, action, Happening.GIVE_UP, detail=why))
+    item = recovery_item(services, facts[-1][1], why)
+    await services.ledger.commit(Change(actions=tuple(facts), queue=(item,), tenant=action.tenant))

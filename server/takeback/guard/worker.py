@@ -1,0 +1,117 @@
+"""The worker: settles, beside the calls, what a guard left behind, and lets approvals expire.
+
+Each guard that serves has one; any number may work on one ledger, since leases decide who takes up what. It looks again
+at what cannot be decided yet, each time after a longer pause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from takeback.core.action import Action
+from takeback.core.run import ApprovalStatus
+from takeback.core.states import OCCUPYING, IllegalTransition
+from takeback.guard import approving
+from takeback.guard.resuming import take_up
+from takeback.guard.retrying import jittered
+from takeback.guard.services import Services
+from takeback.ports import LedgerFailure
+
+log = logging.getLogger(__name__)
+
+AT_A_TIME: Final = 4
+"""Actions that are looked at side by side."""
+
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 60.0
+"""Seconds between two looks at one action that cannot be decided yet: doubled each time, up to the longest."""
+
+LONGEST_REST: Final = 10.0
+"""Seconds between two rounds at most."""
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a round found: the ids of what was settled, of what is left for a later look, and of expired approvals."""
+
+    settled: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    expired: list[str] = field(default_factory=list)
+
+
+class Worker:
+    """Works for one tenant, with the upstreams and the policy of one guard."""
+
+    def __init__(self, services: Services, tenant: str) -> None:
+        self._services, self._tenant = services, tenant
+        self._pauses: dict[str, tuple[float, float]] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled. A round that fails is reported, and the next one comes."""
+        rest = min(self._services.keeper.lease / 2, timedelta(seconds=LONGEST_REST)).total_seconds()
+        while True:
+            try:
+                await self.sweep()
+            except LedgerFailure as failure:
+                log.warning("nothing could be taken up: %s", failure)
+            except Exception:
+                log.exception("a round of the worker failed")
+            await self._services.clock.sleep(jittered(self._services, rest))
+
+    async def sweep(self) -> Swept:
+        """One round.
+
+        Raises:
+            LedgerFailure: the ledger is out of reach.
+        """
+        swept, limit = Swept(), asyncio.Semaphore(AT_A_TIME)
+        found = await self._services.ledger.unattended(self._tenant, self._services.clock.now())
+        self._pauses = {one.id: self._pauses[one.id] for one in found if one.id in self._pauses}
+
+        async def one_of(action: Action) -> None:
+            async with limit:
+                await self._look_at(action, swept)
+
+        await asyncio.gather(*(one_of(action) for action in found if self._is_due(action)))
+        await self._expire(swept)
+        return swept
+
+    def _is_due(self, action: Action) -> bool:
+        return self._services.clock.monotonic() >= self._pauses.get(action.id, (0.0, 0.0))[0]
+
+    async def _look_at(self, action: Action, swept: Swept) -> None:
+        try:
+            await take_up(self._services, action)
+            now = await self._services.ledger.action(action.tenant, action.id)
+        except (LedgerFailure, IllegalTransition) as failure:  # another guard was quicker, or the ledger is away
+            log.info("%s was not taken up: %s", action.id, failure)
+            now = action
+        except Exception:
+            log.exception("%s could not be taken up", action.id)
+            now = action
+        if now.status in OCCUPYING:
+            self._later(action)
+            swept.left.append(action.id)
+        else:
+            swept.settled.append(action.id)
+
+    def _later(self, action: Action) -> None:
+        _, pause = self._pauses.get(action.id, (0.0, FIRST_PAUSE / 2))
+        pause = min(pause * 2, LONGEST_PAUSE)
+        self._pauses[action.id] = (self._services.clock.monotonic() + jittered(self._services, pause), pause)
+
+    async def _expire(self, swept: Swept) -> None:
+        now = self._services.clock.now()
+        for approval in await self._services.ledger.approvals(self._tenant):
+            if approval.status is not ApprovalStatus.PENDING or now < approval.expires_at:
+                continue
+            try:
+                action = await self._services.ledger.action(self._tenant, approval.action)
+                await approving.expire(self._services, action, approval)
+                swept.expired.append(approval.id)
+            except (LedgerFailure, IllegalTransition) as failure:
+                log.info("%s did not expire: %s", approval.id, failure)

@@ -1,0 +1,22 @@
+"""What a guard began and no guard is at any more: nobody holds a lease on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, select, text
+
+from takeback.ledger.schema import OCCUPIES, actions, leases
+
+
+def occupying(tenant: str, limit: int) -> Select[Any]:
+    """Actions under way, oldest first."""
+    return select(actions).where(actions.c.tenant == tenant, text(OCCUPIES)).order_by(actions.c.ord).limit(limit)
+
+
+def held(names: Iterable[str], now: datetime) -> Select[Any]:
+    """The names of those leases that somebody holds."""
+    wanted = (leases.c.name.in_(sorted(names)), leases.c.holder.is_not(None), leases.c.expires_at >= now)
+    return select(leases.c.name).where(*wanted)

@@ -19,6 +19,7 @@ from takeback.core.policy.extending import Base, named_base
 from takeback.core.policy.load import Policy, load
 from takeback.core.policy.schema import Upstream
 from takeback.extensions import compensations, connector
+from takeback.guard.breaking import breaking
 from takeback.guard.catalog import Catalog
 from takeback.guard.code_tools import CodeTools, coded
 from takeback.guard.keeping import Keeper
@@ -159,7 +160,7 @@ def _clients(policy: Policy, ledger: SqlLedger, tenant: str) -> tuple[ToolClient
     """The clients of all upstreams, each held to its pinned definitions as the policy says."""
     clock, scope = SystemClock(), pin_scope(policy.place)
     return tuple(
-        pinned(client_of(name, upstream, tenant), upstream.pin, ledger, clock, scope)
+        pinned(breaking(client_of(name, upstream, tenant), upstream.breaker, clock), upstream.pin, ledger, clock, scope)
         for name, upstream in policy.file.upstream.items()
     )
 

@@ -17,8 +17,9 @@ from typing import Any
 
 from takeback.core.jsontext import JSON, dumps
 from takeback.core.pins.judge import pin_scope
-from takeback.core.policy.load import load
+from takeback.core.policy.load import Policy, load
 from takeback.extensions import compensations as installed_compensations
+from takeback.guard.breaking import breaking
 from takeback.guard.calling import CallRequest
 from takeback.guard.catalog import Catalog
 from takeback.guard.code_tools import CodeTools, coded
@@ -28,7 +29,16 @@ from takeback.guard.replies import Reply
 from takeback.guard.services import Services
 from takeback.guard.use_cases import UseCases
 from takeback.ledger.store import SqlLedger, open_ledger
-from takeback.ports import Answered, Caller, NotificationSink, ProgressSink, ToolDefinition, ToolFailure, UndoAnswer
+from takeback.ports import (
+    Answered,
+    Caller,
+    NotificationSink,
+    ProgressSink,
+    ToolClient,
+    ToolDefinition,
+    ToolFailure,
+    UndoAnswer,
+)
 
 Tool = Callable[[dict[str, Any]], JSON]
 
@@ -180,6 +190,14 @@ class GuardForTests:
         await self.use_cases.decide_approval(self.caller.tenant, approval, agree=agree, by="anna", how="test")
 
 
+def _held(client: Any, policy: Policy, ledger: SqlLedger, clock: ManualClock) -> ToolClient:
+    """A client with what a guard puts around it, as its upstream's part of the policy says."""
+    upstream = policy.file.upstream.get(client.name)
+    if upstream is None:
+        return pinned(client, "off", ledger, clock, pin_scope(policy.place))
+    return pinned(breaking(client, upstream.breaker, clock), upstream.pin, ledger, clock, pin_scope(policy.place))
+
+
 @asynccontextmanager
 async def guarded(
     policy: str,
@@ -195,10 +213,7 @@ async def guarded(
     ledger = await open_ledger(url or f"sqlite+aiosqlite:///{folder}/takeback.db")
     try:
         used = clock or ManualClock()
-        modes = {name: upstream.pin for name, upstream in loaded.file.upstream.items()}
-        held = [
-            pinned(client, modes.get(client.name, "off"), ledger, used, pin_scope(loaded.place)) for client in tools
-        ]
+        held = [_held(client, loaded, ledger, used) for client in tools]
         catalog = Catalog(held, {})
         found = installed_compensations()
         catalog.hide(CodeTools(coded(found)).entries())

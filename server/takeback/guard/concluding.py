@@ -17,6 +17,7 @@ from takeback.core.undo import had_effect
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Origin, RetryLayer, Verified
 from takeback.core.wording import announcement, mismatch, not_sent, overtaken, shown, withdrawn
+from takeback.guard.breaking import Resting
 from takeback.guard.execution import Begun, labelled
 from takeback.guard.probing import seen
 from takeback.guard.purposes import differing
@@ -99,7 +100,8 @@ async def _never_sent(services: Services, begun: Begun, sent: Sent) -> Reply:
 def _could_not(begun: Begun, sent: Sent, why: str) -> str:
     if isinstance(sent.not_sent, Withheld):
         return why
-    could_not = "turned the call away" if isinstance(sent.not_sent, Busy) else "could not be reached"
+    turned_away = isinstance(sent.not_sent, Busy) and not isinstance(sent.not_sent, Resting)
+    could_not = "turned the call away" if turned_away else "could not be reached"
     return f"{begun.work.entry.client.name} {could_not} ({why}), {sent.attempts} attempts"
 
 

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from takeback.core.jsontext import JSON
 from takeback.core.pins.judge import Pin, PinState, judge, news
+from takeback.guard.around import Around, AroundBridge
 from takeback.ports import (
     Bridge,
     Clock,
-    Downstream,
     LedgerFailure,
     NotificationSink,
     NotSent,
@@ -149,38 +148,24 @@ class PinBook:
         return [pin for pin in await self._pins.pins(self._scope) if pin.upstream == self._upstream]
 
 
-class PinnedTools:
+class PinnedTools(Around):
     """A tool client behind which a tool with another definition than the pinned one is not called.
 
     It stands around the connector itself, so that the guard's own reads, probes and undos cannot get past it either.
     """
 
     def __init__(self, client: ToolClient, book: PinBook) -> None:
-        self.name = client.name
-        self._client, self._book = client, book
-
-    @property
-    def capabilities(self) -> Mapping[str, Any]:
-        """As `ToolClient.capabilities`."""
-        return self._client.capabilities
-
-    @property
-    def instructions(self) -> str | None:
-        """As `ToolClient.instructions`."""
-        return self._client.instructions
-
-    async def start(self) -> None:
-        """As `ToolClient.start`."""
-        await self._client.start()
+        super().__init__(client)
+        self._book = book
 
     async def close(self) -> None:
         """As `ToolClient.close`."""
         await self._book.close()
-        await self._client.close()
+        await super().close()
 
     def on_notification(self, sink: NotificationSink) -> None:
         """As `ToolClient.on_notification`."""
-        self._client.on_notification(sink)
+        super().on_notification(sink)
         self._book.tell(sink)
 
     async def tools(self) -> Sequence[ToolDefinition]:
@@ -199,7 +184,7 @@ class PinnedTools:
         """As `ToolClient.request`. A blocked tool is `NotSent`."""
         if method == "tools/call":
             await self._check(str((params or {}).get("name")))
-        return await self._client.request(method, params, timeout=timeout, progress=progress, headers=headers)
+        return await super().request(method, params, timeout=timeout, progress=progress, headers=headers)
 
     async def _check(self, tool: str) -> None:
         try:
@@ -212,24 +197,15 @@ class PinnedTools:
             raise NotSent(view.blocked[tool])
 
 
-class PinnedBridge(PinnedTools):
+class PinnedBridge(AroundBridge, PinnedTools):
     """The same around an upstream that meets each client by itself: each view of its tools is held to the pins."""
 
     def __init__(self, client: ToolClient, bridge: Bridge, book: PinBook) -> None:
         super().__init__(client, book)
         self._bridge = bridge
 
-    def behind(self, downstream: Downstream) -> ToolClient:
-        """As `Bridge.behind`."""
-        return PinnedTools(self._bridge.behind(downstream), self._book)
-
-    def meet(self, downstream: Downstream) -> None:
-        """As `Bridge.meet`."""
-        self._bridge.meet(downstream)
-
-    async def heard(self, downstream: Downstream, method: str, params: JSON) -> None:
-        """As `Bridge.heard`."""
-        await self._bridge.heard(downstream, method, params)
+    def _around(self, client: ToolClient) -> ToolClient:
+        return PinnedTools(client, self._book)
 
 
 def _judged(definition: ToolDefinition, pins: Sequence[Pin]) -> ToolDefinition:

@@ -49,7 +49,17 @@ class LedgerTable(_Table):
 
     url: str = "sqlite+aiosqlite:///${STATE}/takeback.db"
     lease: Duration = timedelta(seconds=20)
-    retention: Duration | None = None
+
+
+class Retention(_Table):
+    """How long the ledger keeps what is settled; left out, for ever.
+
+    `images`: what was read and returned, after the last change of an action that refers to it. `runs`: whole runs, after
+    the last that happened in them; a tombstone of each action stays. Without `images`, images stay as long as runs.
+    """
+
+    images: Duration | None = None
+    runs: Duration | None = None
 
 
 class Defaults(_Table):
@@ -79,6 +89,13 @@ class Idempotency(_Table):
     stores_errors: bool = False
 
 
+class BreakerTable(_Table):
+    """The circuit breaker of an upstream: after so many `failures` in a row it is left alone for `rest`."""
+
+    failures: int = Field(default=5, ge=1)
+    rest: Duration = timedelta(seconds=10)
+
+
 class Upstream(_Table):
     """A real system behind the guard: an MCP server (`command`, `url`) or an HTTP API (`openapi`, `operation`)."""
 
@@ -104,6 +121,7 @@ class Upstream(_Table):
     read_lag: Duration = timedelta(0)
     timeout: Duration | None = None
     start_timeout: Duration = timedelta(seconds=30)
+    breaker: BreakerTable | Literal["off"] = BreakerTable()
     stateful: bool = False
 
     @property
@@ -295,6 +313,7 @@ class PolicyFile(_Table):
     """The whole file."""
 
     ledger: LedgerTable = LedgerTable()
+    retention: Retention = Retention()
     defaults: Defaults = Defaults()
     upstream: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")], Upstream] = {}
     rule: tuple[Rule, ...] = ()

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from platformdirs import user_state_path
 from sqlalchemy.engine import make_url
@@ -19,20 +18,18 @@ from takeback.core.policy.extending import Base, named_base
 from takeback.core.policy.load import Policy, load
 from takeback.core.policy.schema import Upstream
 from takeback.extensions import compensations, connector
+from takeback.guard.attending import attending
 from takeback.guard.breaking import breaking
 from takeback.guard.catalog import Catalog
 from takeback.guard.code_tools import CodeTools, coded
 from takeback.guard.keeping import Keeper
 from takeback.guard.pinning import pinned
-from takeback.guard.services import HAND_OVER, Services
+from takeback.guard.services import Services
 from takeback.guard.use_cases import UseCases
-from takeback.guard.worker import Worker
 from takeback.ledger.store import SqlLedger, open_ledger
 from takeback.ports import Bridge, Downstream, LedgerFailure, ToolClient, ToolFailure
+from takeback.processes import LocalProcesses
 from takeback.system import RandomIds, SystemClock
-
-DRAIN: Final = 20.0
-"""Seconds that a guard which stops waits for what is in flight."""
 
 
 class StartFailure(Exception):
@@ -140,18 +137,11 @@ async def running(
                 raise StartFailure("no upstream can be used. " + " ".join(f"{n}: {why}." for n, why in failed.items()))
             services = await _services(policy, ledger, clients)
             await services.catalog.refresh()
-            working = asyncio.create_task(Worker(services, whom).run(), name="takeback worker") if works else None
-            try:
+            async with attending(services, whom, works=works):
                 use_cases = UseCases(services)
                 if only is not None:
                     use_cases.offers.meet(only)
                 yield Guard(use_cases, ledger, clients, failed)
-            finally:
-                if working is not None:
-                    working.cancel()
-                    await asyncio.wait({working}, timeout=HAND_OVER)
-                await services.tasks.drain(DRAIN)
-                await services.keeper.close()
         finally:
             await asyncio.gather(*(client.close() for client in clients))
 
@@ -191,15 +181,18 @@ async def _services(policy: Policy, ledger: SqlLedger, clients: tuple[ToolClient
     catalog = Catalog(clients, visible)
     found = compensations()
     catalog.hide(CodeTools(coded(found)).entries())
+    processes, ids = LocalProcesses(), RandomIds()
     return Services(
         policy=policy,
         ledger=ledger,
         catalog=catalog,
         compensations=found,
         clock=SystemClock(),
-        ids=RandomIds(),
+        ids=ids,
         redaction_key=await ledger.secret("redaction"),
         keeper=Keeper(ledger, SystemClock(), policy.file.ledger.lease),
+        processes=processes,
+        instance=processes.me() or ids.new("g"),
         advisory=is_advisory(policy.file.ledger.url),
     )
 

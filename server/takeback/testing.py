@@ -91,6 +91,22 @@ class CountingIds:
 
 
 @dataclass(slots=True)
+class NamedProcesses:
+    """Processes by name: this one is `name`, and those in `gone` have ended."""
+
+    name: str = ""
+    gone: set[str] = field(default_factory=set)
+
+    def me(self) -> str:
+        """The name of this one."""
+        return self.name
+
+    def is_gone(self, name: str) -> bool:
+        """Whether it has ended."""
+        return name in self.gone
+
+
+@dataclass(slots=True)
 class MemoryTools:
     """An upstream of plain functions. `faults` maps a tool to what its next calls do instead of answering.
 
@@ -207,6 +223,7 @@ async def guarded(
     url: str | None = None,
     tenant: str = "acme",
     clock: ManualClock | None = None,
+    processes: NamedProcesses | None = None,
 ) -> AsyncIterator[GuardForTests]:
     """A guard over in-memory tools. `policy` is TOML (upstreams may have any `command`); `url` names another ledger."""
     loaded = load(policy, env={"STATE": str(folder)}, source="policy.toml")
@@ -227,6 +244,8 @@ async def guarded(
             ids=CountingIds(),
             redaction_key=await ledger.secret("redaction"),
             keeper=Keeper(ledger, used, loaded.file.ledger.lease),
+            processes=processes or NamedProcesses(),
+            instance=processes.name if processes is not None else "",
         )
         caller = Caller(tenant=tenant, principal="agent", run="r1", client="test")
         yield GuardForTests(UseCases(services), ledger, used, caller)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from takeback.core.images import WHOLE, Image, Part, Presence
-from takeback.core.merging import Entangled, alike, taken_out
+from takeback.core.merging import Entangled, alike, retaken, taken_out
 from takeback.core.policy.schema import KeyedList
 from takeback.core.redaction import redact
 from takeback.core.standoff import DIRTY, GONE, TOUCHED, UNSURE, Manner, Standoff, restored, stand
@@ -75,6 +75,40 @@ def test_a_record_that_was_touched_in_a_way_that_no_field_shows_is_left_alone() 
     found = stood(now(), "priority", touched=True)
     assert [c.why for c in found.conflicts] == [TOUCHED]
     assert stood(now(priority="normal"), "priority", touched=True).already == ("priority",)
+
+
+def test_what_others_changed_and_changed_back_is_theirs() -> None:
+    theirs = frozenset({"priority"})
+    assert [c.why for c in stood(now(), "priority", retaken=theirs).conflicts] == [TOUCHED]
+    assert stood(now(priority="normal"), "priority", retaken=theirs).already == ("priority",)
+    assert stood(now(), "total", retaken=theirs).restore
+
+
+def test_a_record_that_others_took_away_and_made_again_is_theirs() -> None:
+    found = stood(now(), before=image(None), after=image(now()), retaken=frozenset({WHOLE}))
+    assert [c.why for c in found.conflicts] == [TOUCHED]
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "seen", "theirs"),
+    [
+        (None, ("a", "b", "b"), ("b", "c"), True),
+        (None, ("a", "b", "c"), ("b", "c"), False),
+        (None, ("a", "a", "a"), ("a", "c"), False),
+        ("set", ([1], [1, 2], [1, 2, 3]), ([1, 2], [1, 2, 3]), False),
+        ("set", ([1], [1, 2], [1, 2]), ([1, 2], [1]), True),
+        ("set", ([1], [1, 2], [1]), ([1, 2], [1]), False),
+        ("lines", ("a\n", "a\nb\n", "c\nb\n"), ("a\nb\n", "a\n"), True),
+        ("lines", ("a\n", "a\nb\n", "c\nb\n"), ("a\nb\n", "c\nb\n"), False),
+        (KeyedList(key="id"), ([], [{"id": 1}], [{"id": 1}]), ([{"id": 1}], []), True),
+        (KeyedList(key="id"), ([], [{"id": 1}], [{"id": 1}, {"id": 2}]), ([{"id": 1}], [{"id": 1}, {"id": 2}]), False),
+        (KeyedList(key="id"), ([], [{}], [{}]), ([{}], []), True),
+    ],
+)
+def test_only_what_an_action_made_and_is_there_again_was_retaken(
+    kind: Any, change: tuple[Any, Any, Any], seen: tuple[Any, Any], theirs: bool
+) -> None:
+    assert retaken(kind, change, seen) is theirs
 
 
 @pytest.mark.parametrize("unsure", ["priority", "*"])

@@ -57,6 +57,7 @@ async def test_a_doubt_is_settled_by_the_next_call_when_the_upstream_is_back(gua
     desk.tools.faults["charge"] = [AFTER, *([NotSent("gone")] * 11)]
     await guard.call("charge", {"id": "T-1"})
     desk.tools.faults["charge"] = []
+    guard.clock.move(timedelta(seconds=10))  # it was left alone for so long
     reply = await guard.call("charge", {"id": "T-1"})
     (action,) = await actions(guard)
     assert not failed(reply)

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from takeback.core.states import Happening
-from takeback.core.vocabulary import Status, Verified
-from takeback.guard.concluding import LATE
+from takeback.core.vocabulary import RunStatus, Status, Verified
+from takeback.guard.approving import NotDecidable
+from takeback.guard.concluding import LATE, TOO_LATE
 from takeback.guard.recording import next_fact
 from takeback.guard.worker import Worker
 from takeback.ports import Change, LedgerFailure, NotSent, OutcomeUnknown
-from takeback.testing import GuardForTests, ManualClock, guarded
+from takeback.testing import GuardForTests, ManualClock, NamedProcesses, guarded
 from tests.guard.test_life import HIGH, actions, said
 from tests.guard.world import POLICY, Desk
 
@@ -38,12 +39,14 @@ class Gate:
 
 
 @asynccontextmanager
-async def two(policy: str, desk: Desk, folder: Path) -> AsyncIterator[tuple[GuardForTests, GuardForTests]]:
-    """Two guards on one ledger, before one desk, with the same time."""
-    clock = ManualClock()
+async def two(
+    policy: str, desk: Desk, folder: Path, gone: set[str] | None = None
+) -> AsyncIterator[tuple[GuardForTests, GuardForTests]]:
+    """Two guards on one ledger, before one desk, with the same time. `gone`: which of "one", "other" is known to be."""
+    clock, known = ManualClock(), gone if gone is not None else set()
     async with (
-        guarded(policy, [desk.tools], folder, clock=clock) as one,
-        guarded(policy, [desk.tools], folder, clock=clock) as other,
+        guarded(policy, [desk.tools], folder, clock=clock, processes=NamedProcesses("one", known)) as one,
+        guarded(policy, [desk.tools], folder, clock=clock, processes=NamedProcesses("other", known)) as other,
     ):
         object.__setattr__(other.use_cases.services, "ids", Others())
         yield one, other
@@ -52,12 +55,12 @@ async def two(policy: str, desk: Desk, folder: Path) -> AsyncIterator[tuple[Guar
 class Others:
     """Identifiers that the first guard does not give."""
 
-    def __init__(self) -> None:
-        self._count = 0
+    def __init__(self, mark: str = "other") -> None:
+        self._mark, self._count = mark, 0
 
     def new(self, prefix: str) -> str:
         self._count += 1
-        return f"{prefix}other{self._count}"
+        return f"{prefix}{self._mark}{self._count}"
 
     def jitter(self) -> float:
         return 0.5
@@ -132,6 +135,25 @@ async def test_what_provably_did_not_happen_is_not_done_for_nobody(tmp_path: Pat
         assert await other.ledger.queue("acme") == []
         assert (await other.call("set", HIGH)).action.status is Status.SUCCEEDED  # type: ignore[union-attr]
         assert desk.effects == 1
+
+
+async def test_a_process_that_provably_ended_is_not_waited_for(tmp_path: Path) -> None:
+    """Its leases have not run out: a call of the agent takes the action over at once, and so does the worker."""
+    desk, gone = Desk(), set[str]()
+    async with two(POLICY, desk, tmp_path, gone) as (one, other), stalled(one, desk):
+        desk.tools.functions["set"](HIGH)
+        assert "In progress" in said(await other.call("set", HIGH))
+        gone.add("one")
+        reply = await other.call("set", HIGH)
+        assert reply.action is not None
+        assert (reply.action.status, desk.effects) == (Status.SUCCEEDED, 1)
+
+
+async def test_the_worker_does_not_wait_for_a_process_that_provably_ended(tmp_path: Path) -> None:
+    desk, gone = Desk(), {"one"}
+    async with two(POLICY, desk, tmp_path, gone) as (one, other), stalled(one, desk):
+        desk.tools.functions["set"](HIGH)
+        assert len((await worker(other).sweep()).settled) == 1
 
 
 async def test_a_guard_that_wakes_up_late_writes_nothing_more(tmp_path: Path) -> None:
@@ -300,6 +322,30 @@ async def test_what_took_effect_for_nobody_is_in_the_queue_until_its_caller_asks
     assert "Already done" in said(await guard.call("set", HIGH))
     assert await guard.ledger.queue("acme") == []
     assert desk.effects == 1
+
+
+async def test_what_takes_effect_after_its_run_was_closed_is_for_a_person(guard: GuardForTests, desk: Desk) -> None:
+    gate = Gate("set")
+    desk.tools.gate = gate
+    call = asyncio.ensure_future(guard.call("set", HIGH))
+    await asyncio.wait_for(gate.reached.wait(), 5)
+    run, under_way = await guard.use_cases.abandon("acme", guard.caller.run, by="anna", reason="the wrong customer")
+    gate.opened.set()
+    reply = await call
+    assert reply.action is not None
+    assert (run.status, [one.id for one in under_way]) == (RunStatus.ABANDONED, [reply.action.id])
+    assert [(item.action, item.why) for item in await guard.ledger.queue("acme")] == [(reply.action.id, TOO_LATE)]
+    assert "abandoned" in said(await guard.call("set", {"id": "T-2", "priority": "low"}))
+    assert desk.effects == 1
+
+
+async def test_an_approval_in_a_closed_run_is_void(guard: GuardForTests, desk: Desk) -> None:
+    reply = await guard.call("send", {"id": "T-1", "body": "hello"})
+    assert reply.pending is not None
+    await guard.use_cases.abandon("acme", guard.caller.run, by="anna", reason="not needed")
+    with pytest.raises(NotDecidable):
+        await guard.decide(reply.pending.id, agree=True)
+    assert [one.status for one in await actions(guard)] == [Status.CANCELLED]
 
 
 async def test_a_guard_that_stops_hands_over_what_is_still_under_way(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`undo`, `approve`, `deny`: what only people may do."""
+"""`undo`, `approve`, `deny`, `abandon`: what only people may do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from takeback.cli.context import (
     with_guard,
 )
 from takeback.cli.output import Exit, agreed, emit, fail, say
-from takeback.core.run import Approval
+from takeback.core.action import Action
+from takeback.core.run import Approval, Run
 from takeback.guard import history as stories
 from takeback.guard.approving import NotDecidable
 from takeback.mcp.face import question
@@ -29,7 +30,7 @@ Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it goes into t
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (undo, approve, deny):
+    for command in (undo, approve, deny, abandon):
         app.command()(command)
 
 
@@ -149,3 +150,24 @@ def _decide(
             f"{found.id} is {found.status.value}; action {found.action}. "
             + ("The agent may call again." if agree else "")
         )
+
+
+def abandon(
+    run: Annotated[str, typer.Argument(help="The run.")],
+    reason: Reason,
+    policy: PolicyPath = DEFAULT_POLICY,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Close a run for good: it takes no more writes. What is under way goes on, and is for a person to look at."""
+
+    async def work(guard: Guard) -> tuple[Run, list[Action]]:
+        return await guard.use_cases.abandon(tenant_of(guard, tenant), run, by=person(), reason=reason)
+
+    closed, under_way = with_guard(policy, work)
+    if as_json:
+        emit({"run": closed.id, "status": closed.status.value, "under_way": [action.id for action in under_way]})
+        return
+    ids = ", ".join(action.id for action in under_way)
+    left = f" Still under way, and then in the recovery queue: {ids}." if under_way else " Nothing of it is under way."
+    say(f"{closed.id} is {closed.status.value}: it takes no more writes.{left}")

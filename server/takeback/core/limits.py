@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from takeback.core.policy.schema import Limits
@@ -13,6 +14,7 @@ from takeback.core.vocabulary import Does
 
 _RUNS: Final = 64
 _CALLS: Final = 4
+_DAILY: Final = re.compile(r"principal:.*:(\d{4}-[01]\d-[0-3]\d):(?:writes|deletes)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,17 @@ def counters_for(
         found[f"run:{run}:deletes"] = ("deletes_per_run", limits.deletes_per_run)
         found[f"principal:{principal}:{day}:deletes"] = ("deletes_per_principal", limits.deletes_per_principal)
     return {name: (limit, allowed) for name, (limit, allowed) in found.items() if allowed is not None}
+
+
+def counters_of_run(run: str, tools: Iterable[str]) -> list[str]:
+    """The names of the counters that belong to a run which wrote with these tools."""
+    return [f"run:{run}:writes", f"run:{run}:deletes", *(f"run:{run}:tool:{tool}" for tool in sorted(tools))]
+
+
+def is_over(counter: str, today: date) -> bool:
+    """Whether a counter belongs to a day that is over, everywhere on earth."""
+    daily = _DAILY.fullmatch(counter)
+    return daily is not None and date.fromisoformat(daily[1]) < today - timedelta(days=1)
 
 
 def exceeded(wanted: Mapping[str, tuple[str, int]], counts: Mapping[str, int]) -> Exceeded | None:

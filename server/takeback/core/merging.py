@@ -6,10 +6,12 @@ change from A to B: everything that others did stays, and what both touched is a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import SequenceMatcher
 from itertools import pairwise
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from takeback.core.canonical import canonical
 from takeback.core.images import same
@@ -56,6 +58,33 @@ def alike(kind: ListKind | None, one: JSON, other: JSON) -> bool:
         return same(_named(one, kind.key), _named(other, kind.key))
     except Entangled:
         return False
+
+
+def retaken(kind: ListKind | None, change: tuple[JSON, JSON, JSON], seen: tuple[JSON, JSON]) -> bool:
+    """Whether others changed what an action had made of a value, and it holds that again.
+
+    `change` has the value before the action, after it and now; `seen` how it was before and after something that was
+    none of ours. Of a value with parts only those count that the action had changed and that hold what it made of them.
+    """
+    old, new, now, one, other = (parts(kind, value) for value in (*change, *seen))
+    names = {name for name in old.keys() | new.keys() if not _part_equal(old, new, name)}
+    return any(_part_equal(now, new, name) and not _part_equal(one, other, name) for name in names)
+
+
+def parts(kind: ListKind | None, value: JSON) -> Mapping[Any, JSON]:
+    """The parts of a value that are told apart, by name; the value as a whole where it has none."""
+    if kind == "lines" and isinstance(value, str):
+        return dict(Counter(value.splitlines(keepends=True)))
+    if kind == "set" and isinstance(value, list):
+        return _by_value(value)
+    if isinstance(kind, KeyedList) and isinstance(value, list):
+        with suppress(Entangled):
+            return _by_key(value, kind.key)
+    return {None: value}
+
+
+def _part_equal(one: Mapping[Any, JSON], other: Mapping[Any, JSON], name: object) -> bool:
+    return _equal(one.get(name, _GONE), other.get(name, _GONE))
 
 
 def _named(items: list[JSON], key: str) -> dict[str, JSON]:

@@ -6,6 +6,7 @@ A retry is replayed and a repetition is not swallowed: the table of `judge` is t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal, assert_never
 
 from takeback.core.action import Action, Target
@@ -80,7 +81,35 @@ class Refuse:
     why: Literal["mismatch", "undone_by_other", "expired", "other_arguments", "changed_meanwhile", "occupied"]
 
 
-Verdict = Go | Join | Replay | Compare | Refuse
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tombstone:
+    """What stays of an action whose retention is over: enough to know it again, and nothing of what it did.
+
+    `ended_at` is when it last changed, `pruned_at` when it was removed, `events` how many events it had.
+    """
+
+    tenant: str
+    action: str
+    run: str
+    operation: str
+    generation: int
+    key: str
+    status: Status
+    ended_at: datetime
+    pruned_at: datetime
+    events: int
+    principal: str
+    client_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """It is older than its retention: not executed, since nothing tells any more how it stands."""
+
+    tombstone: Tombstone
+
+
+Verdict = Go | Join | Replay | Compare | Refuse | Expired
 
 
 def judge(
@@ -90,15 +119,17 @@ def judge(
     later: tuple[Action, ...] = (),
     own_principals: frozenset[str] = frozenset(),
     undone_by: str | None = None,
+    tombstone: Tombstone | None = None,
 ) -> Verdict:
     """What an equal call gets, whatever the ledger says of the newest action with its operation.
 
     `earlier` is the newest action of the logical operation that is not void. `later` are actions of the same run begun
     after it, in force, on one of its targets. `undone_by` is who took `earlier` back, where it was compensated;
-    `own_principals` are those whose undo counts as the agent's own wish.
+    `own_principals` are those whose undo counts as the agent's own wish. `tombstone` is what stays of an action of the
+    operation, not a void one, whose retention is over; an action that is still there is always newer.
     """
     if earlier is None:
-        return Go(newest_generation + 1)
+        return Go(newest_generation + 1) if tombstone is None else Expired(tombstone)
     match earlier.status:
         case (
             Status.PLANNED

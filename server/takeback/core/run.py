@@ -12,7 +12,11 @@ from takeback.core.vocabulary import Risk, RunStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Who works, for whom, and where the work stands. `request` is the user's own words where the client gave them."""
+    """Who works, for whom, and where the work stands. `request` is the user's own words where the client gave them.
+
+    `owner` is the guard whose connection it was opened for, and `ended_at` when that connection ended in good order;
+    `predecessor` is the run of a connection of the same client that had broken off before.
+    """
 
     id: str
     tenant: str
@@ -25,6 +29,8 @@ class Run:
     trace: str | None = None
     predecessor: str | None = None
     reason: str | None = None
+    owner: str | None = None
+    ended_at: datetime | None = None
 
 
 class ApprovalStatus(StrEnum):

@@ -66,7 +66,8 @@ class Manner:
 
     `moved` holds by how much the call moved each counter; `lists` how the parts of a value are told apart; `dirty` are
     fields whose before-value is; `unsure` are those (`*`: all) that were not read back as expected; `touched` says that
-    a version shows a change since which no field shows.
+    a version shows a change since which no field shows. `retaken` are those (`*`: the record) that others were seen to
+    change since, though they hold again what the action left.
     """
 
     ignore: tuple[str, ...] = ()
@@ -75,6 +76,7 @@ class Manner:
     dirty: frozenset[str] = frozenset()
     unsure: frozenset[str] = frozenset()
     touched: bool = False
+    retaken: frozenset[str] = frozenset()
 
 
 def stand(before: Image, after: Image, current: Image, differing: tuple[Difference, ...], manner: Manner) -> Standoff:
@@ -113,9 +115,10 @@ def _judged(
     if why := _objection(leaf(name), manner):
         return Conflict(name, was, made, now, why)
     if alike(kind, now, made):
-        return Conflict(name, was, made, now, TOUCHED) if manner.touched else Difference(name, was, now)
+        theirs = manner.touched or leaf(name) in manner.retaken
+        return Conflict(name, was, made, now, TOUCHED) if theirs else Difference(name, was, now)
     if kind is not None:
-        return _merged(kind, difference, now)
+        return _merged(kind, difference, now, retaken=leaf(name) in manner.retaken)
     return Conflict(name, was, made, now)
 
 
@@ -151,7 +154,7 @@ def _whole(
         return difference.field
     if not _same_whole(after, current, difference, manner.ignore):
         return Conflict(difference.field, difference.before, difference.after, now)
-    if why := UNSURE if manner.unsure else TOUCHED if manner.touched else "":
+    if why := UNSURE if manner.unsure else TOUCHED if manner.touched or manner.retaken else "":
         return Conflict(difference.field, difference.before, difference.after, now, why)
     return Difference(difference.field, difference.before, now)
 
@@ -161,7 +164,7 @@ def _same_whole(image: Image, current: Image, difference: Difference, ignore: tu
     return not [d for d in differences(image, current, ignore=ignore) if not prefix or d.field.startswith(prefix)]
 
 
-def _merged(kind: ListKind, difference: Difference, now: JSON) -> Difference | Conflict | str:
+def _merged(kind: ListKind, difference: Difference, now: JSON, *, retaken: bool) -> Difference | Conflict | str:
     name, was, made = difference.field, difference.before, difference.after
     if any(is_redacted(value) for value in (was, made, now)):
         return Conflict(name, was, made, now)
@@ -169,7 +172,9 @@ def _merged(kind: ListKind, difference: Difference, now: JSON) -> Difference | C
         wanted = taken_out(kind, was, made, now)
     except Entangled as entangled:
         return Conflict(name, was, made, now, str(entangled))
-    return name if alike(kind, wanted, now) else Difference(name, wanted, now)
+    if alike(kind, wanted, now):
+        return name
+    return Conflict(name, was, made, now, TOUCHED) if retaken else Difference(name, wanted, now)
 
 
 def restored(before: Image, current: Image, standoff: Standoff) -> Any:

@@ -48,12 +48,14 @@ class Facts:
     """Everything the trail is made from.
 
     `undos` are the compensations of the action, oldest first; `others` the other actions of its run that are none.
+    `pruned` says, in sentences, which images retention took.
     """
 
     action: Action
     events: Sequence[Event]
     before: Image | None = None
     after: Image | None = None
+    pruned: str = ""
     undos: Sequence[Action] = ()
     others: Sequence[Action] = ()
     approval: Approval | None = None
@@ -97,9 +99,19 @@ def _what(facts: Facts) -> list[Sentence]:
         return [
             Sentence("what", "reported", f"I called {tool} on {target}; it failed and changed nothing that is known.")
         ]
+    if facts.pruned and action.after is not None:
+        return [*_by_name(action, tool, target), Sentence("what", "recorded", facts.pruned)]
     done = {Does.SEND: "sent", Does.CREATE: "created", Does.DELETE: "deleted", Does.UPDATE: "called"}[action.does]
     object_ = f"{tool} on {target}" if done == "called" else f"something through {tool} for {target}"
     return [Sentence("what", "reported", f"I {done} {object_}; this was not read back.")]
+
+
+def _by_name(action: Action, tool: str, target: str) -> list[Sentence]:
+    """What changed, where its values are not kept any more."""
+    changed = f" and changed {', '.join(action.changed)}" if action.changed else ""
+    read = Sentence("what", "observed", f"I called {tool} on {target}{changed}; this was read back.")
+    missed = [Sentence("what", "observed", "What was read back is not what was expected.")]
+    return [read, *(missed if action.verified is Verified.MISMATCH else [])]
 
 
 def _observed(facts: Facts, target: str) -> list[Sentence]:

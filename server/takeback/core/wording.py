@@ -9,6 +9,7 @@ from takeback.core.action import LONGEST_NAME, Action, Target
 from takeback.core.images import WHOLE, Difference
 from takeback.core.jsontext import JSON, dumps
 from takeback.core.limits import Exceeded
+from takeback.core.operation import Tombstone
 from takeback.core.phrases import LONGEST_REASON, one_line, quoted
 from takeback.core.redaction import is_redacted
 from takeback.core.run import Approval
@@ -210,4 +211,30 @@ def undone_by(action: Action, who: str, why: str | None) -> str:
     return (
         f"Not executed: this was done as {action.id} and then undone by {who}"
         f"{because}. Ask the user before doing it again (takeback_repeat)."
+    )
+
+
+def pruned(stone: Tombstone) -> str:
+    """Of an action that retention took: the begin of a sentence."""
+    return (
+        f"{stone.action} was pruned on {stone.pruned_at:%Y-%m-%d} by retention: it ended as {stone.status.value} on "
+        f"{stone.ended_at:%Y-%m-%d}, and what it did is not kept any more"
+    )
+
+
+def expired(stone: Tombstone) -> str:
+    """When an equal call comes after its action's retention is over, with the way to have it done anew."""
+    anew = "with another idempotency key" if stone.client_key is not None else "in a new run or with a key of its own"
+    return (
+        f"Not executed: this call was made before, and {pruned(stone)}; so it can neither be replayed nor told from a "
+        f"retry. Look whether it is still wanted, and tell the user. If it is meant anew, the client sends it {anew}."
+    )
+
+
+def beyond_comparing(action: Action) -> str:
+    """When an equal `set` call comes after what its action left behind was pruned."""
+    return (
+        f"Not executed: this was done as {action.id} on {action.created_at:%Y-%m-%d}, and what it left behind was "
+        "pruned by retention, so nothing tells whether it still is that way. Look at the target. To do it again on "
+        "purpose, call takeback_repeat."
     )

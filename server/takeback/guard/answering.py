@@ -5,28 +5,41 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from takeback.core import wording
 from takeback.core.action import Action
 from takeback.core.images import differences
 from takeback.core.jsontext import loads
-from takeback.core.operation import Refuse
+from takeback.core.operation import Refuse, Tombstone
 from takeback.core.vocabulary import RetryLayer
-from takeback.core.wording import changed_meanwhile, mismatch, refused, replayed, took_effect, undone_by
+from takeback.core.wording import (
+    beyond_comparing,
+    changed_meanwhile,
+    mismatch,
+    refused,
+    replayed,
+    took_effect,
+    undone_by,
+)
 from takeback.guard.concluding import LATE
-from takeback.guard.judging import current_image, newest_undo, stored_image, undone_by_whom
+from takeback.guard.judging import current_image, image_or_none, newest_undo, undone_by_whom
 from takeback.guard.recording import closed_by_guard
 from takeback.guard.replies import Reply, own_result, own_word
 from takeback.guard.services import Services, Work
-from takeback.ports import Change, Standing
+from takeback.ports import Change, NotFound, Standing
 
 
 async def replay(services: Services, action: Action) -> Reply:
     """The recorded result of an action, marked as replayed."""
     await _told_at_last(services, action)
     if action.result is None:
-        image = await stored_image(services, action.after)
+        image = await image_or_none(services, action.after)
         state = image.variable() if image is not None else None
         return own_word(f"{replayed(action)} {took_effect(action, state)}", action, layer=RetryLayer.MODEL)
-    result: Mapping[str, Any] = loads(await services.ledger.image(action.result))
+    try:
+        result: Mapping[str, Any] = loads(await services.ledger.image(action.result))
+    except NotFound:
+        text = f"{replayed(action)} What it returned then was pruned by retention. [takeback {action.id}]"
+        return own_word(text, action, layer=RetryLayer.MODEL)
     return own_result(result, action, line=None, lead=replayed(action))
 
 
@@ -49,11 +62,18 @@ async def refuse(services: Services, work: Work, refusal: Refuse) -> Reply:
             undo, who = await newest_undo(services, action), await undone_by_whom(services, action)
             text = undone_by(action, who or "a person", undo.reason if undo else None)
         case "changed_meanwhile":
-            left, now = await stored_image(services, action.after), await current_image(services, work)
+            left, now = await image_or_none(services, action.after), await current_image(services, work)
             text = changed_meanwhile(action, differences(left, now, ignore=work.ignore) if left is not None else ())
-        case "expired" | "other_arguments" | "occupied":
+        case "expired":
+            text = beyond_comparing(action)
+        case "other_arguments" | "occupied":
             text = refused(f"{action.id} stands in the way ({refusal.why})", "Tell the user.")
     return own_word(text, action, layer=RetryLayer.HUMAN)
+
+
+def expired(tombstone: Tombstone) -> Reply:
+    """The call was made before, and nothing but a tombstone is left of that."""
+    return own_word(wording.expired(tombstone), layer=RetryLayer.HUMAN)
 
 
 def run_stopped(standing: Standing) -> str:

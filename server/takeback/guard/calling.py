@@ -201,12 +201,13 @@ def make_work(services: Services, request: CallRequest, entry: Entry, decision: 
     named = entry.with_defaults(without_volatile(request.arguments, rule.volatile if rule else ()))
     compared = services.redacted(named, rule.redact if rule else ())  # digests of what is secret must be keyed ones
     canonical(request.arguments)
+    meant = rule.operation.value(variables) if rule is not None and rule.operation is not None else compared
     return Work(
         caller=caller,
         entry=entry,
         arguments=request.arguments,
         decision=decision,
-        operation=_operation(request, entry, decision, compared, variables, client_key),
+        operation=_operation(request, entry, decision, meant, client_key),
         fingerprint=fingerprint(tool=entry.policy_name, arguments=compared, principal=caller.principal),
         readings=_readings(rule, variables),
         variables=variables,
@@ -219,6 +220,7 @@ def make_work(services: Services, request: CallRequest, entry: Entry, decision: 
         client_key=client_key if isinstance(client_key, str) else None,
         meta=request.meta,
         progress=request.progress,
+        meant=None if client_key is not None or request.origin is Origin.REPEAT else meant,
     )
 
 
@@ -236,8 +238,7 @@ def _operation(
     request: CallRequest,
     entry: Entry,
     decision: Decision,
-    compared: Mapping[str, JSON],
-    variables: Mapping[str, JSON],
+    meant: JSON,
     client_key: object,
 ) -> str:
     caller = request.caller
@@ -245,10 +246,8 @@ def _operation(
         return client_operation(tenant=caller.tenant, principal=caller.principal, client_key=client_key)
     if request.origin is Origin.REPEAT:
         return digest(["repeat", caller.tenant, request.original])
-    rule = decision.rule
-    wanted = rule.operation.value(variables) if rule is not None and rule.operation is not None else compared
     return logical_operation(
-        tenant=caller.tenant, run=caller.run, tool=entry.policy_name, targets=decision.targets, operation=wanted
+        tenant=caller.tenant, run=caller.run, tool=entry.policy_name, targets=decision.targets, operation=meant
     )
 
 

@@ -18,6 +18,7 @@ from takeback.core.verification import Verification
 from takeback.core.vocabulary import Origin, RetryLayer, Verified
 from takeback.core.wording import announcement, mismatch, not_sent, overtaken, shown, withdrawn
 from takeback.guard.breaking import Resting
+from takeback.guard.closing import is_closed
 from takeback.guard.execution import Begun, labelled
 from takeback.guard.probing import seen
 from takeback.guard.purposes import differing
@@ -34,6 +35,9 @@ REBUILT: Final = "The tool's own answer was lost; reading back shows that it too
 
 LATE: Final = "it took effect after its caller had cancelled it or gone away, so that nobody was told"
 """Why such an action is in the recovery queue, until its caller asks again and is told, or a person closes it."""
+
+TOO_LATE: Final = "it took effect after its run had been closed"
+"""Why such an action is in the recovery queue until a person decides."""
 
 LONGEST_JOB: Final = 1000
 """Characters of what a job came to that the model is shown beside the tool's own answer."""
@@ -277,7 +281,7 @@ async def end(services: Services, begun: Begun, fact: Fact, images: Mapping[str,
     await services.ledger.commit(
         Change(
             actions=facts,
-            queue=(*_settled(services, begun), *begun.work.purpose.queued(), *_late(services, begun, fact[1])),
+            queue=(*_settled(services, begun), *begun.work.purpose.queued(), *await _late(services, begun, fact[1])),
             images=images,
             tenant=begun.action.tenant,
             leases=begun.leases,
@@ -286,12 +290,13 @@ async def end(services: Services, begun: Begun, fact: Fact, images: Mapping[str,
     )
 
 
-def _late(services: Services, begun: Begun, action: Action) -> tuple[RecoveryItem, ...]:
-    """What took effect when whoever had called had gone: nobody was told, so somebody has to know."""
-    listener, own = begun.work.listener, begun.work.origin in {Origin.UNDO, Origin.REDO}
-    if own or not (listener.cancelled and action.in_force):
+async def _late(services: Services, begun: Begun, action: Action) -> tuple[RecoveryItem, ...]:
+    """What took effect when whoever had called had gone, or its run was closed: somebody has to know."""
+    if begun.work.origin in {Origin.UNDO, Origin.REDO} or not action.in_force:
         return ()
-    return (recovery_item(services, action, LATE),)
+    if await is_closed(services, action.tenant, action.run):
+        return (recovery_item(services, action, TOO_LATE),)
+    return (recovery_item(services, action, LATE),) if begun.work.listener.cancelled else ()
 
 
 def _settled(services: Services, begun: Begun) -> tuple[RecoveryItem, ...]:

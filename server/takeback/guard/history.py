@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from takeback.core.action import Action
+from takeback.core.images import Image
 from takeback.core.run import RecoveryItem
 from takeback.core.trail import Facts, Sentence, trail
 from takeback.core.vocabulary import Origin, Verified
@@ -12,7 +13,7 @@ from takeback.core.voice import Audience
 from takeback.core.wording import targets_of
 from takeback.guard.judging import stored_image
 from takeback.guard.services import Services
-from takeback.ports import HistoryQuery, Page
+from takeback.ports import HistoryQuery, Page, Pruned
 
 
 async def page(services: Services, query: HistoryQuery) -> Page:
@@ -43,16 +44,31 @@ async def facts_of(services: Services, action: Action) -> Facts:
         approval = await services.ledger.approval(action.tenant, action.approval)
     rules = [n.rule.ignore for n in services.policy.rules_for(action.name) if n.id == action.rule]
     undos = await services.ledger.compensations(action.tenant, action.id)
+    before, after, pruned = await _kept(services, action)
     return Facts(
         action=action,
         events=await services.ledger.events(action.tenant, action.id),
-        before=await stored_image(services, action.before),
-        after=await stored_image(services, action.after),
+        before=before,
+        after=after,
+        pruned=pruned,
         undos=tuple(a for a in undos if a.origin in {Origin.UNDO, Origin.REDO}),
         others=await _others(services, action),
         approval=approval,
         ignore=rules[0] if rules else (),
     )
+
+
+async def _kept(services: Services, action: Action) -> tuple[Image | None, Image | None, str]:
+    """An action's images, and which of them retention took, in sentences."""
+    images: list[Image | None] = []
+    gone = []
+    for digest, name in ((action.before, "before-image"), (action.after, "after-image")):
+        try:
+            images.append(await stored_image(services, digest, f"Its {name}"))
+        except Pruned as pruned:
+            images.append(None)
+            gone.append(f"{pruned}.")
+    return images[0], images[1], " ".join(gone)
 
 
 async def _others(services: Services, action: Action) -> tuple[Action, ...]:

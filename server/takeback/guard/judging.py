@@ -10,7 +10,7 @@ from takeback.core.undo import changed
 from takeback.core.vocabulary import Origin, Status
 from takeback.guard.reading import take_image
 from takeback.guard.services import Services, Work
-from takeback.ports import Standing
+from takeback.ports import NotFound, Pruned, Standing
 
 
 async def judge_call(services: Services, work: Work, standing: Standing) -> Verdict:
@@ -23,9 +23,9 @@ async def judge_call(services: Services, work: Work, standing: Standing) -> Verd
     if work.client_key is not None and earlier is not None and earlier.status is Status.COMPENSATED:
         return Refuse(earlier, "undone_by_other")
     if earlier is not None and earlier.status is Status.SUCCEEDED:
-        later = tuple(
-            a for a in await services.ledger.later_writes(earlier) if a.run == work.caller.run and ran_after(a, earlier)
-        )
+        own = {work.caller.run, earlier.run}
+        found = await services.ledger.later_writes(earlier)
+        later = tuple(a for a in found if a.run in own and ran_after(a, earlier))
     if earlier is not None and earlier.status is Status.COMPENSATED:
         undone = await undone_by_whom(services, earlier)
     verdict = judge(
@@ -34,6 +34,7 @@ async def judge_call(services: Services, work: Work, standing: Standing) -> Verd
         later=later,
         own_principals=frozenset({work.caller.principal}),
         undone_by=undone,
+        tombstone=standing.tombstone,
     )
     rule = work.decision.rule
     if work.side_by_side and rule is not None and rule.duplicates != "retry" and isinstance(verdict, Replay | Compare):
@@ -60,7 +61,10 @@ async def newest_undo(services: Services, action: Action) -> Action | None:
 
 async def compare(services: Services, work: Work, action: Action) -> Verdict:
     """Judge a `set` in force by whether the target still is as the action left it."""
-    left = await stored_image(services, action.after) if work.readings else None
+    try:
+        left = await stored_image(services, action.after) if work.readings else None
+    except Pruned:
+        return Refuse(action, "expired")
     if left is None:
         return Replay(action)
     current = await current_image(services, work)
@@ -76,6 +80,20 @@ async def current_image(services: Services, work: Work) -> Image:
     return services.stored_image(image, work.redact)
 
 
-async def stored_image(services: Services, digest: str | None) -> Image | None:
-    """An image from the ledger."""
-    return Image.from_document(loads(await services.ledger.image(digest))) if digest is not None else None
+async def stored_image(services: Services, digest: str | None, what: str = "an image") -> Image | None:
+    """An image from the ledger. Raises Pruned where retention took it; `what` it is, for that sentence."""
+    if digest is None:
+        return None
+    try:
+        return Image.from_document(loads(await services.ledger.image(digest)))
+    except NotFound as error:  # what an action refers to was there: nothing but retention removes it
+        at = error.at if isinstance(error, Pruned) else None
+        raise Pruned(f"{what} was pruned{f' on {at:%Y-%m-%d}' if at else ''} by retention", at) from None
+
+
+async def image_or_none(services: Services, digest: str | None) -> Image | None:
+    """An image from the ledger; None also where retention took it."""
+    try:
+        return await stored_image(services, digest)
+    except Pruned:
+        return None

@@ -25,7 +25,7 @@ from takeback.guard.keeping import Keeper
 from takeback.guard.readings import Reading
 from takeback.guard.spending import Spending
 from takeback.guard.turns import Turns
-from takeback.ports import Caller, Clock, Compensation, Ids, Ledger, ProgressSink
+from takeback.ports import Caller, Clock, Compensation, Ids, Ledger, Processes, ProgressSink
 
 T = TypeVar("T")
 
@@ -81,7 +81,11 @@ class Tasks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The guard's surroundings. `advisory` says that whoever runs the agent could also approve by themselves."""
+    """The guard's surroundings. `advisory` says that whoever runs the agent could also approve by themselves.
+
+    `instance` names this guard among those of the ledger, by its process where the system tells. `known_runs` are those
+    that the ledger knows for sure, each with its predecessor.
+    """
 
     policy: Policy
     ledger: Ledger
@@ -91,12 +95,14 @@ class Services:
     ids: Ids
     redaction_key: bytes
     keeper: Keeper
+    processes: Processes
+    instance: str
     advisory: bool = True
     watch: LoopWatch = field(default_factory=LoopWatch)
     turns: Turns = field(default_factory=Turns)
     tasks: Tasks = field(default_factory=Tasks)
     spending: Spending = field(default_factory=Spending)
-    known_runs: set[tuple[str, str]] = field(default_factory=set)
+    known_runs: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     def redacted(self, value: JSON, fields: tuple[str, ...]) -> JSON:
         """A value as it may be stored."""
@@ -126,6 +132,14 @@ class Services:
     def stored_why(self, failure: Exception | None, work: Work) -> str:
         """Why something did not come to its end, on one line of a sentence, as it may be stored."""
         return one_line(self.stored_text(str(failure), work), LONGEST_REASON)
+
+    def holder(self) -> str:
+        """A name under which to take leases: whoever meets it can tell whether this process still lives."""
+        return f"{self.ids.new('h')}@{self.instance}"
+
+    def is_gone(self, holder: str | None) -> bool:
+        """Whether a holder of leases has provably ended."""
+        return holder is not None and self.processes.is_gone(holder.partition("@")[2])
 
     @property
     def join_within(self) -> timedelta:
@@ -165,7 +179,11 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One guarded call, decided and ready to be carried out."""
+    """One guarded call, decided and ready to be carried out.
+
+    `meant` is what tells its operation from others on the same tool and targets, where that belongs to a run;
+    `inherits` is what the operation was called in the run before.
+    """
 
     caller: Caller
     entry: Entry
@@ -187,6 +205,8 @@ class Work:
     listener: Listener = field(default_factory=Listener)
     side_by_side: bool = False
     marks: Mapping[str, int] = field(default_factory=dict)
+    meant: JSON = None
+    inherits: str | None = None
 
     @property
     def lease_names(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from takeback.core.trail import Sentence, as_text
 from takeback.core.vocabulary import Origin, RetryLayer, Status
 from takeback.core.voice import Audience
 from takeback.core.wording import refused
-from takeback.guard import approving, history
+from takeback.guard import approving, closing, history
 from takeback.guard.calling import CallRequest, call
 from takeback.guard.offers import Offers
 from takeback.guard.replies import Reply, own_word
@@ -114,6 +114,10 @@ class UseCases:
         return await approving.decide_approval(
             self.services, tenant, approval_id, agree=agree, by=by, how=how, reason=reason
         )
+
+    async def abandon(self, tenant: str, run: str, *, by: str, reason: str) -> tuple[Run, list[Action]]:
+        """Close a run for good; returns also what of it is still under way. Raises NotFound."""
+        return await closing.abandon(self.services, tenant, run, by=by, reason=reason)
 
     async def explain(self, tenant: str, action_id: str, audience: Audience = "internal") -> tuple[Sentence, ...]:
         """The correction trail of any action of the tenant, for the inside or for a customer. Raises NotFound."""

@@ -69,6 +69,7 @@ class Worker:
             LedgerFailure: the ledger is out of reach.
         """
         swept, limit = Swept(), asyncio.Semaphore(AT_A_TIME)
+        await self._bury()
         found = await self._services.ledger.unattended(self._tenant, self._services.clock.now())
         self._pauses = {one.id: self._pauses[one.id] for one in found if one.id in self._pauses}
 
@@ -79,6 +80,12 @@ class Worker:
         await asyncio.gather(*(one_of(action) for action in found if self._is_due(action)))
         await self._expire(swept)
         return swept
+
+    async def _bury(self) -> None:
+        """Whoever has provably ended holds nothing any more."""
+        for holder in await self._services.ledger.holders(self._services.clock.now()):
+            if self._services.is_gone(holder):
+                await self._services.ledger.let_go(holder)
 
     def _is_due(self, action: Action) -> bool:
         return self._services.clock.monotonic() >= self._pauses.get(action.id, (0.0, 0.0))[0]

@@ -9,19 +9,20 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from takeback.core.action import Action
-from takeback.core.operation import Compare, Go, Join, Refuse, Replay, judge_client_key
-from takeback.core.run import Run
+from takeback.core.operation import Compare, Expired, Go, Join, Refuse, Replay, judge_client_key
 from takeback.core.states import OCCUPYING, Happening
 from takeback.core.vocabulary import Origin, RetryLayer, RunStatus
 from takeback.core.wording import denied, in_progress, pending, refused, withdrawn
 from takeback.guard import approving
-from takeback.guard.answering import other_arguments, refuse, replay, run_stopped
+from takeback.guard.answering import expired, other_arguments, refuse, replay, run_stopped
 from takeback.guard.carrying import begin, free, limit_stop
+from takeback.guard.closing import CLOSED
 from takeback.guard.execution import before_image, claim, limits_of
 from takeback.guard.joining import join, wait_for_target
 from takeback.guard.judging import compare, judge_call
 from takeback.guard.recording import first
 from takeback.guard.replies import Reply, own_word
+from takeback.guard.runs import in_run, inheriting
 from takeback.guard.services import Refusal, Services, Work
 from takeback.guard.turns import Busy
 from takeback.ports import Approach, Change, KeyTaken, LeaseLost, LedgerFailure, Stale, Standing
@@ -29,7 +30,6 @@ from takeback.ports import Approach, Change, KeyTaken, LeaseLost, LedgerFailure,
 _Act: TypeAlias = Callable[[Services, Work, Standing], Awaitable[Reply | None]]
 """What is done with the ledger's answer. None: look again."""
 
-_MOST_RUNS: Final = 10_000
 _ROUNDS: Final = 8
 
 
@@ -39,7 +39,7 @@ async def write(services: Services, work: Work) -> Reply:
     Raises:
         LedgerFailure: the ledger is out of reach; then nothing was sent.
     """
-    await open_run(services, work)
+    work = await in_run(services, work)
     if work.decision.verdict == "deny":
         return await _rounds(services, work, _deny)
     work = replace(work, side_by_side=services.turns.busy(_own_turn(work)))
@@ -88,33 +88,46 @@ async def _rounds(services: Services, work: Work, act: _Act) -> Reply:
 
 async def look(services: Services, work: Work, *, lease_names: tuple[str, ...]) -> Standing:
     """Take the leases, all or none, and see what the ledger says of the operation and its targets."""
-    now = services.clock.now()
-    standing = await services.ledger.approach(
-        Approach(
-            tenant=work.caller.tenant,
-            run=work.caller.run,
-            operation=work.operation,
-            holder=services.ids.new("h"),
-            lease_names=lease_names,
-            lease_for=services.keeper.lease,
-            now=now,
-            client_key=work.client_key,
-            counters=tuple(limits_of(services, work)),
-        )
-    )
+    standing = await _approach(services, work, lease_names)
+    if services.is_gone(standing.refused_by):
+        await services.ledger.let_go(standing.refused_by or "")
+        standing = await _approach(services, work, lease_names)
     # An undo moves its original along with it, so the original does not stand in its way.
     others = tuple(action for action in standing.occupants if action.id != work.original)
     return replace(standing, occupants=others)
 
 
+async def _approach(services: Services, work: Work, lease_names: tuple[str, ...]) -> Standing:
+    return await services.ledger.approach(
+        Approach(
+            tenant=work.caller.tenant,
+            run=work.caller.run,
+            operation=work.operation,
+            holder=services.holder(),
+            lease_names=lease_names,
+            lease_for=services.keeper.lease,
+            now=services.clock.now(),
+            client_key=work.client_key,
+            inherits=work.inherits,
+            counters=tuple(limits_of(services, work)),
+        )
+    )
+
+
+def _stopped(work: Work, standing: Standing) -> Reply | None:
+    """Why nothing more is looked at: the run takes no writes, or the client's key was used for something else."""
+    if standing.run_status in {RunStatus.PAUSED, *CLOSED}:
+        return own_word(run_stopped(standing), layer=RetryLayer.HUMAN)
+    known = standing.by_client_key if work.client_key is not None else None
+    clash = judge_client_key(known, work.fingerprint) if known is not None else None
+    return other_arguments(clash.action, work) if clash is not None else None
+
+
 async def _act(services: Services, work: Work, standing: Standing) -> Reply | None:
     """One round. None: look again."""
-    if standing.run_status in {RunStatus.PAUSED, RunStatus.FINISHED, RunStatus.ABANDONED}:
-        return await free(services, standing, own_word(run_stopped(standing), layer=RetryLayer.HUMAN))
-    if work.client_key is not None and standing.by_client_key is not None:
-        clash = judge_client_key(standing.by_client_key, work.fingerprint)
-        if clash is not None:
-            return await free(services, standing, other_arguments(clash.action, work))
+    if (stop := _stopped(work, standing)) is not None:
+        return await free(services, standing, stop)
+    standing = await inheriting(services, standing)
     verdict = await judge_call(services, work, standing)
     if isinstance(verdict, Compare):
         verdict = await compare(services, work, verdict.action)
@@ -127,6 +140,8 @@ async def _act(services: Services, work: Work, standing: Standing) -> Reply | No
             return await free(services, standing, await replay(services, verdict.action))
         case Refuse():
             return await free(services, standing, await refuse(services, work, verdict))
+        case Expired():
+            return await free(services, standing, expired(verdict.tombstone))
         case Compare():
             raise AssertionError("a comparison ends in another verdict")
 
@@ -174,25 +189,3 @@ async def _denied(services: Services, work: Work, standing: Standing) -> Action:
         Change(actions=(fact,), tenant=work.caller.tenant, leases=standing.leases, release=standing.leases)
     )
     return fact[1]
-
-
-async def open_run(services: Services, work: Work) -> None:
-    """Make sure that the ledger knows the run: once for each run and guard."""
-    caller = work.caller
-    if (caller.tenant, caller.run) in services.known_runs:
-        return
-    now = services.clock.now()
-    await services.ledger.open_run(
-        Run(
-            id=caller.run,
-            tenant=caller.tenant,
-            principal=caller.principal,
-            opened_at=now,
-            active_at=now,
-            client=caller.client,
-            trace=caller.trace,
-        )
-    )
-    if len(services.known_runs) >= _MOST_RUNS:
-        services.known_runs.clear()
-    services.known_runs.add((caller.tenant, caller.run))

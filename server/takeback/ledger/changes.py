@@ -16,9 +16,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from takeback.core.action import BEGUN, Action
 from takeback.core.states import OCCUPYING
-from takeback.ledger import leases
-from takeback.ledger.database import any_of, failing, first_line, insert_into, insert_missing, replace_rows, violated
-from takeback.ledger.images import packed
+from takeback.ledger import images, leases, tombstones
+from takeback.ledger.database import any_of, failing, first_line, insert_into, replace_rows, violated
 from takeback.ledger.rows import (
     action_row,
     approval_row,
@@ -36,7 +35,6 @@ from takeback.ledger.schema import (
     checkpoints,
     counters,
     events,
-    images,
     recovery_items,
     runs,
     unwindings,
@@ -153,13 +151,15 @@ class _Ground:
     versions: dict[str, int] = field(default_factory=dict)
     tenants: dict[str, str] = field(default_factory=dict)
     held: dict[str, tuple[str | None, int]] = field(default_factory=dict)
+    buried: tombstones.Buried = field(default_factory=tombstones.Buried)
 
     @classmethod
     def of(cls, connection: Connection, changes: Sequence[Change]) -> _Ground:
         # Leases before actions, in every guard: two batches that lock in different orders would wait for each other.
         held = leases.current(connection, (lease for change in changes for lease in change.leases))
         known = sorted({event.action for change in changes for event, _ in change.actions if event.seq > 1})
-        ground = cls(held=held)
+        fresh = [action for change in changes for event, action in change.actions if event.seq == 1]
+        ground = cls(held=held, buried=tombstones.buried(connection, fresh))
         if known:
             for row in connection.execute(_VERSIONS, {"b_known": known}):
                 ground.versions[row.id], ground.tenants[row.id] = row.version, row.tenant
@@ -174,6 +174,8 @@ class _Ground:
             if (event.action, event.seq) != (action.id, action.version):
                 made = f"version {action.version} of {action.id}"
                 raise LedgerFailure(f"event {event.seq} of {event.action} does not make {made}")
+            if event.seq == 1 and self.buried.holds(action):
+                raise KeyTaken("this was done before, and is older than its retention: look again")
             if self.tenants.get(action.id, action.tenant) != action.tenant:
                 raise LedgerFailure(f"{action.id} belongs to another tenant")
             if event.seq != moved.get(action.id, self.versions.get(action.id, 0)) + 1:
@@ -196,9 +198,7 @@ def _check_tenants(change: Change) -> None:
 
 def _write(connection: Connection, changes: Sequence[Change]) -> None:
     _write_actions(connection, changes)
-    # Sorted, like all rows that several guards write: who locks in one order does not wait in a circle.
-    blobs = {digest: data for change in changes for digest, data in change.images.items()}
-    insert_missing(connection, images, [packed(digest, blobs[digest]) for digest in sorted(blobs)])
+    images.keep(connection, changes)
     replace_rows(connection, approvals, _latest([approval_row(a) for change in changes for a in change.approvals]))
     replace_rows(connection, runs, _latest([run_row(run) for change in changes for run in change.runs]))
     replace_rows(connection, recovery_items, _latest([item_row(item) for change in changes for item in change.queue]))

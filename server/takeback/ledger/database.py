@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam
+from sqlalchemy import Column, ColumnElement, Connection, Table, bindparam, literal, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
 
@@ -54,6 +54,11 @@ def _replace(dialect: str, table: Table) -> Any:
 def any_of(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """Whether a column is one of the values given as the parameter `name`, a list."""
     return column.in_(bindparam(name, expanding=True))
+
+
+def beyond(columns: Sequence[Column[Any]], values: Sequence[Any]) -> ColumnElement[bool]:
+    """Whether a row comes after these values, in the order of the columns: where a page before it ended."""
+    return tuple_(*columns) > tuple_(*(literal(v, c.type) for c, v in zip(columns, values, strict=True)))
 
 
 def violated(error: IntegrityError, constraint: str, columns: str) -> bool:

@@ -175,6 +175,11 @@ def free(connection: Connection, given: Iterable[Lease]) -> None:
         connection.execute(_FREE, rows)
 
 
+def let_go(connection: Connection, holder: str) -> None:
+    """Free what a holder has that will not come back. The rows stay, so that the next holder's fence is higher."""
+    connection.execute(update(leases).where(leases.c.holder == holder).values(holder=None))
+
+
 def renew(connection: Connection, ours: Sequence[Lease], until: datetime) -> list[Lease]:
     """Let those of the leases that are still held as they say last until then; returns them."""
     held = current(connection, ours)

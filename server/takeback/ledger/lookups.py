@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, case, func, select, text
 
@@ -13,6 +13,7 @@ from takeback.ledger.database import any_of
 from takeback.ledger.leases import Grant
 from takeback.ledger.rows import action_from
 from takeback.ledger.schema import NOT_VOID, action_targets, actions, counters, runs
+from takeback.ledger.tombstones import Graves, graves
 from takeback.ports import Approach, Standing
 
 _Key = tuple[str, str]
@@ -55,24 +56,39 @@ def standings(connection: Connection, approaches: Sequence[Approach], grants: Se
     occupants = _occupants(connection, approaches)
     counts = _counters(connection, approaches)
     statuses = _run_statuses(connection, approaches)
+    pruned = graves(connection, _tenants(approaches), _all(approaches, _operation))
     return [
         Standing(
             leases=granted.leases,
             refused_by=granted.refused_by,
-            earlier=earlier.get((approach.tenant, approach.operation), (None, -1))[0],
-            newest_generation=earlier.get((approach.tenant, approach.operation), (None, -1))[1],
+            **_operation_stands(approach, earlier, pruned),
             by_client_key=_by_client_key(approach, keyed) if approach.client_key else None,
             occupants=_others(approach, occupants),
             counters={name: counts.get((approach.tenant, name), 0) for name in approach.counters},
             run_status=statuses.get((approach.tenant, approach.run)),
+            inherited=earlier.get((approach.tenant, approach.inherits), (None, -1))[0] if approach.inherits else None,
         )
         for approach, granted in zip(approaches, grants, strict=True)
     ]
 
 
+def _operation_stands(
+    approach: Approach, earlier: Mapping[_Key, tuple[Action | None, int]], pruned: Graves
+) -> dict[str, Any]:
+    """What is known of the approach's logical operation, in the ledger and on tombstones."""
+    key = (approach.tenant, approach.operation)
+    newest, highest = earlier.get(key, (None, -1))
+    tombstone, buried = pruned.get(key, (None, -1))
+    return {"earlier": newest, "newest_generation": max(highest, buried), "tombstone": tombstone}
+
+
 def _earlier(connection: Connection, approaches: Sequence[Approach]) -> dict[_Key, tuple[Action | None, int]]:
     """By (tenant, operation): the newest action that is not void, and the highest generation."""
-    wanted = {"b_tenants": _tenants(approaches), "b_operations": _all(approaches, _operation)}
+    inherited = {approach.inherits for approach in approaches if approach.inherits}
+    wanted = {
+        "b_tenants": _tenants(approaches),
+        "b_operations": sorted({*_all(approaches, _operation), *inherited}),
+    }
     return {
         (row["for_tenant"], row["for_operation"]): (_action_or_none(row), row["highest"])
         for row in connection.execute(_EARLIER, wanted).mappings()

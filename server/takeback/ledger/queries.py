@@ -235,7 +235,7 @@ def compensations(tenant: str, action_id: str) -> Select[Any]:
 
 def image_by_digest(digest: str) -> Select[Any]:
     """One image."""
-    return select(images.c.content, images.c.size).where(images.c.digest == digest)
+    return select(images.c.content, images.c.size, images.c.pruned_at).where(images.c.digest == digest)
 
 
 def run_by_id(tenant: str, run_id: str) -> Select[Any]:

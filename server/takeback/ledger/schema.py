@@ -4,6 +4,7 @@
   Void actions (denied, cancelled: nothing was ever sent) do not hold a successor or a client's key.
 * The first sight of a tool pins one definition of it, and no second one.
 * A status is one that the table of states knows. A tenant is never empty.
+* What was pruned leaves a tombstone: its key and its generation stay taken (`changes` looks before it claims).
 * An action's events are numbered without a fork: (action, seq) is unique, and that is the compare-and-set.
 
 `REVISION` names the migration that leads to these tables; a test compares the two.
@@ -31,11 +32,11 @@ from sqlalchemy import (
 
 from takeback.core.pins.judge import PinState
 from takeback.core.run import ApprovalStatus
-from takeback.core.states import OCCUPYING, VOID
+from takeback.core.states import OCCUPYING, UNSETTLED, VOID
 from takeback.core.vocabulary import Risk, RunStatus, Status
 from takeback.ledger.columns import Document, FreeText, Instant
 
-REVISION: Final = "0004"
+REVISION: Final = "0006"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -56,6 +57,11 @@ def _listed(words: object) -> str:
 OCCUPIES: Final = f"status IN ({_listed(OCCUPYING)})"
 STANDING: Final = "in_force AND origin NOT IN ('redo', 'undo')"
 NOT_VOID: Final = f"status NOT IN ({_listed(VOID)})"
+UNDECIDED: Final = f"status IN ({_listed({Status.PLANNED, *UNSETTLED})})"
+MISMATCHED: Final = "verified = 'mismatch' AND in_force"
+OPEN: Final = "closed_at IS NULL"
+DAILY: Final = "substr(name, 1, 10) = 'principal:'"
+KEPT: Final = "pruned_at IS NULL"
 
 # SQLite numbers rows by itself only for INTEGER PRIMARY KEY.
 _Ordinal = BigInteger().with_variant(Integer, "sqlite")
@@ -132,6 +138,8 @@ actions: Final = Table(
     Index("ix_actions_tenant_original", "tenant", "original", **_only("original IS NOT NULL")),
     Index("ix_actions_standing", "tenant", "run", "ord", **_only(STANDING)),
     Index("ix_actions_occupying", "tenant", "id", **_only(OCCUPIES)),
+    Index("ix_actions_undecided", "tenant", "run", "ord", **_only(UNDECIDED)),
+    Index("ix_actions_mismatched", "tenant", "ord", **_only(MISMATCHED)),
     sqlite_autoincrement=True,
 )
 
@@ -178,6 +186,10 @@ images: Final = Table(
     Column("digest", String(64), primary_key=True),
     Column("content", LargeBinary, nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column("used_at", Instant),
+    Column("pruned_at", Instant),
+    Index("ix_images_kept", "used_at", "digest", **_only(KEPT)),
+    Index("ix_images_pruned", "pruned_at", **_only("pruned_at IS NOT NULL")),
 )
 
 runs: Final = Table(
@@ -194,9 +206,25 @@ runs: Final = Table(
     Column("trace", FreeText),
     Column("predecessor", FreeText),
     Column("reason", FreeText),
+    Column("owner", FreeText),
+    Column("ended_at", Instant),
     _tenant_check(),
     CheckConstraint(f"status IN ({_listed(RunStatus)})", name="status"),
     Index("ix_runs_tenant_active_at", "tenant", "active_at"),
+    Index("ix_runs_client", "tenant", "principal", "client", "opened_at"),
+    Index("uq_runs_predecessor", "tenant", "predecessor", unique=True, **_only("predecessor IS NOT NULL")),
+    Index("ix_runs_active_at", "active_at", "tenant", "id"),
+)
+
+scopes: Final = Table(
+    "scopes",
+    metadata,
+    Column("tenant", FreeText, primary_key=True),
+    Column("scope", FreeText, primary_key=True),
+    Column("run", FreeText, nullable=False),
+    Column("used_at", Instant, nullable=False),
+    _tenant_check(),
+    Index("ix_scopes_used_at", "used_at"),
 )
 
 approvals: Final = Table(
@@ -218,6 +246,7 @@ approvals: Final = Table(
     _tenant_check(),
     CheckConstraint(f"status IN ({_listed(ApprovalStatus)})", name="status"),
     Index("ix_approvals_tenant_status", "tenant", "status", "requested_at"),
+    Index("ix_approvals_tenant_run", "tenant", "run"),
 )
 
 recovery_items: Final = Table(
@@ -238,6 +267,7 @@ recovery_items: Final = Table(
     _tenant_check(),
     CheckConstraint(f"risk IN ({_listed(Risk)})", name="risk"),
     Index("ix_recovery_items_tenant_action", "tenant", "action"),
+    Index("ix_recovery_items_open", "tenant", "opened_at", "id", **_only(OPEN)),
 )
 
 leases: Final = Table(
@@ -287,6 +317,7 @@ counters: Final = Table(
     Column("name", FreeText, primary_key=True),
     Column("value", BigInteger, nullable=False),
     _tenant_check(),
+    Index("ix_counters_daily", "tenant", "name", **_only(DAILY)),
 )
 
 access_log: Final = Table(
@@ -303,6 +334,7 @@ access_log: Final = Table(
     Column("arguments_digest", FreeText, nullable=False),
     _tenant_check(),
     Index("ix_access_log_tenant_at", "tenant", "at"),
+    Index("ix_access_log_tenant_run", "tenant", "run", "at"),
     sqlite_autoincrement=True,
 )
 
@@ -329,3 +361,27 @@ secrets: Final = Table(
     Column("name", FreeText, primary_key=True),
     Column("value", LargeBinary, nullable=False),
 )
+
+tombstones: Final = Table(
+    "tombstones",
+    metadata,
+    Column("tenant", FreeText, primary_key=True),
+    Column("action", FreeText, primary_key=True),
+    Column("run", FreeText, nullable=False),
+    Column("operation", FreeText, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("key", FreeText, nullable=False),
+    Column("client_key", FreeText),
+    Column("principal", FreeText, nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("ended_at", Instant, nullable=False),
+    Column("pruned_at", Instant, nullable=False),
+    UniqueConstraint("tenant", "key"),
+    UniqueConstraint("tenant", "operation", "generation"),
+    _tenant_check(),
+    CheckConstraint(f"status IN ({_listed(Status)})", name="status"),
+)
+_BURIED: Final = tombstones.c.tenant, tombstones.c.client_key, tombstones.c.principal
+_BURIED_KEY: Final = _only(f"client_key IS NOT NULL AND {NOT_VOID}")
+Index("uq_tombstones_client_key", *_BURIED, unique=True, **_BURIED_KEY)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets as randomness
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Select, insert, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,14 +16,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from takeback.core.action import Action, Event
 from takeback.core.pins.judge import Pin
+from takeback.core.policy.schema import Retention
 from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run, Unwinding
-from takeback.ledger import images, leases, pins, queries, rows, schema, unattended
+from takeback.core.wording import pruned
+from takeback.ledger import images, leases, pins, queries, rows, schema, tombstones, unattended
+from takeback.ledger import runs as in_runs
 from takeback.ledger.access import AccessLog
 from takeback.ledger.database import insert_missing
 from takeback.ledger.engine import file_engine, parse, prepare_file, reading_engine, writing_engine
 from takeback.ledger.file_lane import File, FileLane
 from takeback.ledger.lane import AnyLane, Lane
 from takeback.ledger.migrate import migrate
+from takeback.ledger.prune import prune
 from takeback.ledger.watch import Watch
 from takeback.ledger.writer import GiveBack, Writer
 from takeback.ports import (
@@ -35,8 +39,12 @@ from takeback.ports import (
     LedgerFailure,
     NotFound,
     Page,
+    Pruned,
+    Removed,
     Standing,
 )
+
+T = TypeVar("T")
 
 _POLL_SECONDS: Final = 0.2
 _SECRET_BYTES: Final = 32
@@ -116,6 +124,37 @@ class SqlLedger:
         """Insert a run, or do nothing when it is there."""
         await self._writer.durable(partial(insert_missing, table=schema.runs, rows=[rows.run_row(run)]))
 
+    async def prune(
+        self, retention: Retention, now: datetime, *, dry_run: bool = False, batches: int | None = None
+    ) -> Removed:
+        """Take what is older than its retention, in short transactions, at most `batches` of them; or only count it."""
+        return await prune(
+            self._read if dry_run else self._writer.loose, retention, now, dry_run=dry_run, batches=batches
+        )
+
+    async def shared_run(self, tenant: str, scope: str, fresh: str, now: datetime, idle: timedelta) -> str:
+        """The run of callers without a connection: that of before, unless it was idle for so long, else `fresh`."""
+        found: str = await self._writer.loose(
+            partial(in_runs.shared, tenant=tenant, scope=scope, fresh=fresh, now=now, idle=idle)
+        )
+        return found
+
+    async def broken_off(
+        self, tenant: str, principal: str, client: str, *, owner: str, since: datetime
+    ) -> Sequence[Run]:
+        """Runs of other guards' connections to the same client, from which no run goes on yet, newest first."""
+        found = await self._all(in_runs.broken_off(tenant, principal, client, owner=owner, since=since))
+        return [rows.run_from(row) for row in found]
+
+    async def end_runs(self, tenant: str, owner: str, at: datetime) -> None:
+        """The connections of this guard ended in good order."""
+        await self._writer.durable(partial(in_runs.end, tenant=tenant, owner=owner, at=at))
+
+    async def went_on(self, tenant: str, run_id: str, after: datetime) -> bool:
+        """Whether the client asked for anything in the run after a moment: then it had the answers of before."""
+        [row] = await self._all(in_runs.went_on(tenant, run_id, after))
+        return bool(row["went_on"])
+
     async def log_access(self, entry: AccessEntry) -> None:
         """Remember a read. Returns at once; written within 100 ms."""
         self._access.add(entry)
@@ -133,6 +172,18 @@ class SqlLedger:
 
     # --- actions ---
 
+    async def holders(self, now: datetime) -> Sequence[str]:
+        """Those who hold leases that have not run out."""
+        return [row["holder"] for row in await self._all(unattended.holders(now))]
+
+    async def is_held(self, name: str, now: datetime) -> bool:
+        """Whether somebody holds a lease of that name that has not run out."""
+        return bool(await self._all(unattended.held([name], now)))
+
+    async def let_go(self, holder: str) -> None:
+        """Free all leases of a holder that is known to be gone."""
+        await self._writer.loose(partial(leases.let_go, holder=holder))
+
     async def unattended(self, tenant: str, now: datetime, limit: int = 200) -> Sequence[Action]:
         """Actions under way that nobody holds a lease on, oldest first."""
         found = [rows.action_from(row) for row in await self._all(unattended.occupying(tenant, limit))]
@@ -141,8 +192,11 @@ class SqlLedger:
         return [action for action in found if alive.isdisjoint(action.lease_names)]
 
     async def action(self, tenant: str, action_id: str) -> Action:
-        """One action. Raises NotFound."""
-        return rows.action_from(await self._one(queries.action_by_id(tenant, action_id), f"action {action_id}"))
+        """One action. Raises NotFound; Pruned when retention took it."""
+        row = await self._one_or_none(queries.action_by_id(tenant, action_id))
+        if row is None:
+            raise await self._missing(tenant, action_id)
+        return rows.action_from(row)
 
     async def history(self, query: HistoryQuery) -> Page:
         """A page of actions, newest first. Raises LedgerFailure for a cursor that is none."""
@@ -152,10 +206,10 @@ class SqlLedger:
         return Page(tuple(map(rows.action_from, found[:size])), cursor)
 
     async def events(self, tenant: str, action_id: str) -> Sequence[Event]:
-        """The events of one action, in order. Raises NotFound."""
+        """The events of one action, in order. Raises NotFound; Pruned when retention took them."""
         found = await self._all(queries.events_of(tenant, action_id))
         if not found:
-            raise NotFound(f"there is no action {action_id}")
+            raise await self._missing(tenant, action_id)
         return [rows.event_from(row) for row in found]
 
     async def later_writes(self, action: Action) -> Sequence[Action]:
@@ -197,9 +251,19 @@ class SqlLedger:
         return await self._actions(queries.compensations(tenant, action_id))
 
     async def image(self, digest: str) -> bytes:
-        """Canonical JSON by digest. Raises NotFound."""
+        """Canonical JSON by digest. Raises NotFound; Pruned when retention took it."""
         row = await self._one(queries.image_by_digest(digest), f"image {digest}")
+        if row["pruned_at"] is not None:
+            raise Pruned(f"image {digest} was pruned on {row['pruned_at']:%Y-%m-%d} by retention", row["pruned_at"])
         return images.unpacked(row["content"], row["size"])
+
+    async def _missing(self, tenant: str, action_id: str) -> NotFound:
+        """What is to be said of an action that is not there."""
+        row = await self._one_or_none(tombstones.of_action(tenant, action_id))
+        if row is None:
+            return NotFound(f"there is no action {action_id}")
+        stone = tombstones.tombstone_from(row)
+        return Pruned(pruned(stone), stone.pruned_at)
 
     async def wait_for_change(self, tenant: str, action_id: str, version: int, timeout: float) -> None:
         """Return when the action has a higher version than `version`, or after `timeout` seconds at the latest."""
@@ -285,10 +349,12 @@ class SqlLedger:
         return found[0] if found else None
 
     async def _all(self, statement: Select[Any]) -> Sequence[Mapping[Any, Any]]:
+        return await self._read(lambda connection: connection.execute(statement).mappings().all())
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
         try:
             async with self._readers.connect() as connection:
-                found: Sequence[Mapping[Any, Any]] = (await connection.execute(statement)).mappings().all()
-                return found
+                return await connection.run_sync(work)
         except (SQLAlchemyError, OSError, ValueError) as error:  # the last for a document that was damaged
             raise LedgerFailure(f"the ledger cannot be read: {type(error).__name__}") from error
 

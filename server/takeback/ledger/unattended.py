@@ -20,3 +20,8 @@ def held(names: Iterable[str], now: datetime) -> Select[Any]:
     """The names of those leases that somebody holds."""
     wanted = (leases.c.name.in_(sorted(names)), leases.c.holder.is_not(None), leases.c.expires_at >= now)
     return select(leases.c.name).where(*wanted)
+
+
+def holders(now: datetime) -> Select[Any]:
+    """Those who hold leases that have not run out."""
+    return select(leases.c.holder).where(leases.c.holder.is_not(None), leases.c.expires_at >= now).distinct()

@@ -107,13 +107,18 @@ class CallLane:
         client, stateless = self._client, version is not None
         info = _mapping(meta.get(CLIENT_KEY)) if stateless else client.info
         capabilities = meta.get(CAPABILITIES_KEY, {}) if stateless else client.capabilities
-        run = self._book.run_for(meta, None, self._connection)
+        found = self._book.of_connection(meta, None, self._connection)
         responses, state = params.get("inputResponses"), params.get("requestState")
         token = meta.get("progressToken")
         trace = trace_of(meta)
         return Exchange(
             caller=Caller(
-                tenant=self._tenant, principal=self._principal, run=run, client=client_name(info), trace=trace
+                tenant=self._tenant,
+                principal=self._principal,
+                run=found.run,
+                connected=found.connected,
+                client=client_name(info),
+                trace=trace,
             ),
             version=version or client.version or LATEST_HANDSHAKE_VERSION,
             capabilities=capabilities,

@@ -108,7 +108,7 @@ class McpServer:
             return await call_next(ctx)
         self._hear(ctx, stateless=stateless)
         if ctx.method == "tools/list":
-            return await self.face.tools(self._exchange(ctx))
+            return await self.face.tools(await self._exchange(ctx))
         if ctx.method == "tools/call":
             return await self._call(ctx)
         if self.passing.serves(ctx.method) and not (stateless and ctx.method in _GONE):
@@ -116,7 +116,7 @@ class McpServer:
         return await call_next(ctx)
 
     async def _heard(self, ctx: ServerRequestContext[Any, Any]) -> None:
-        exchange = self._exchange(ctx)
+        exchange = await self._exchange(ctx)
         await self.face.heard(exchange.downstream(None, None), ctx.method, dict(ctx.params or {}) or None)
 
     def _hear(self, ctx: ServerRequestContext[Any, Any], *, stateless: bool) -> None:
@@ -128,10 +128,10 @@ class McpServer:
 
     async def _call(self, ctx: ServerRequestContext[Any, Any]) -> dict[str, Any]:
         name, arguments = call_params(ctx.params)
-        return await self.face.call(self._exchange(ctx), name, arguments)
+        return await self.face.call(await self._exchange(ctx), name, arguments)
 
     async def _passed(self, ctx: ServerRequestContext[Any, Any]) -> dict[str, Any]:
-        exchange, method, params = self._exchange(ctx), ctx.method, question_apart(ctx.params)
+        exchange, method, params = await self._exchange(ctx), ctx.method, question_apart(ctx.params)
 
         async def work(seen: Exchange, downstream: Downstream) -> dict[str, Any]:
             result = await self.passing.request(method, params, downstream, seen.progress)
@@ -155,7 +155,7 @@ class McpServer:
 
     async def _listen(self, ctx: ServerRequestContext[Any, Any], params: types.SubscriptionsListenRequestParams) -> Any:
         """The stateless era's way to hear of resources: the upstreams are told of them as long as the stream lasts."""
-        downstream = self._exchange(ctx).downstream(None, None)
+        downstream = (await self._exchange(ctx)).downstream(None, None)
         who, uris = object(), list(params.notifications.resource_subscriptions or ())
         try:
             for uri in uris:
@@ -167,20 +167,14 @@ class McpServer:
                 if self.watchers.end(uri, who):
                     await self.passing.watch("resources/unsubscribe", uri, downstream)
 
-    def _exchange(self, ctx: ServerRequestContext[Any, Any]) -> Exchange:
+    async def _exchange(self, ctx: ServerRequestContext[Any, Any]) -> Exchange:
         params = ctx.params or {}
         meta = _mapping(params.get("_meta"))
         headers = getattr(ctx.request, "headers", {}) or {}
         capabilities, info = _client(ctx, meta)
         client, session = client_name(info), session_of(ctx) or ""
         stateless = ctx.protocol_version in types.version.MODERN_PROTOCOL_VERSIONS
-        try:
-            run = self.book.run_for(
-                meta, headers.get("takeback-run"), session, self.principal, client, trace_of(meta) or ""
-            )
-        except BadRun as error:
-            raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
-        caller = Caller(tenant=self.tenant, principal=self.principal, run=run, client=client, trace=trace_of(meta))
+        caller = await self._caller(meta, headers.get("takeback-run"), session, client)
         state = params.get("requestState")
         return Exchange(
             caller=caller,
@@ -195,6 +189,24 @@ class McpServer:
             ask=None if stateless else asking(ctx),
             tell=telling(ctx),
             progress=progressing(ctx, meta["progressToken"]) if "progressToken" in meta else None,
+        )
+
+    async def _caller(self, meta: Mapping[str, Any], header: str | None, session: str, client: str) -> Caller:
+        trace = trace_of(meta)
+        try:
+            if session:
+                found = self.book.of_connection(meta, header, session)
+            else:
+                found = await self.book.without_connection(meta, header, self.principal, client, trace or "")
+        except BadRun as error:
+            raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
+        return Caller(
+            tenant=self.tenant,
+            principal=self.principal,
+            run=found.run,
+            connected=found.connected,
+            client=client,
+            trace=trace,
         )
 
 

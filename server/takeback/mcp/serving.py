@@ -7,6 +7,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final
 
 import uvicorn
@@ -20,7 +21,7 @@ from takeback.mcp.face import Face, OwnTools
 from takeback.mcp.lane import CallLane
 from takeback.mcp.passing import Passing
 from takeback.mcp.relaying import relay
-from takeback.mcp.runs import RunBook
+from takeback.mcp.runs import IDLE, RunBook
 from takeback.mcp.server import McpServer
 from takeback.mcp.stdio import StdioTransport, carrying
 
@@ -40,7 +41,11 @@ def make_server(use_cases: UseCases, own: OwnTools, *, tenant: str, principal: s
     services = use_cases.services
     passing = Passing(lambda: list(services.catalog.clients.values()))
     face = Face(use_cases, own, {"name": "takeback", "version": __version__})
-    return McpServer(face, passing, RunBook(services.clock, services.ids), tenant=tenant, principal=principal)
+
+    async def shared(scope: str, fresh: str) -> str:
+        return await services.ledger.shared_run(tenant, scope, fresh, services.clock.now(), timedelta(seconds=IDLE))
+
+    return McpServer(face, passing, RunBook(services.clock, services.ids, shared), tenant=tenant, principal=principal)
 
 
 async def serve_stdio(server: McpServer, transport: StdioTransport) -> None:

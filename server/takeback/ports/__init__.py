@@ -20,10 +20,12 @@ from takeback.ports.ledger import (
     LedgerFailure,
     NotFound,
     Page,
+    Pruned,
+    Removed,
     Stale,
     Standing,
 )
-from takeback.ports.machine import Clock, Ids
+from takeback.ports.machine import Clock, Ids, Processes
 from takeback.ports.pins import Pins
 from takeback.ports.tools import (
     Answered,
@@ -71,9 +73,12 @@ __all__ = [
     "OutcomeUnknown",
     "Page",
     "Pins",
+    "Processes",
     "ProgressSink",
+    "Pruned",
     "Questions",
     "Remedy",
+    "Removed",
     "Stale",
     "Standing",
     "Tell",

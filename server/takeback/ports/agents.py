@@ -14,7 +14,8 @@ class Caller:
     """On whose behalf something is done. `tenant` and `principal` come from authentication or the operator's settings.
 
     `person` is true for a human at the command line or the console, never for anything that an agent can call.
-    `downstream` is the client that it comes through, where there is one.
+    `downstream` is the client that it comes through, where there is one. `connected`: the run was opened for the
+    client's connection, which may have had another one before.
     """
 
     tenant: str
@@ -23,6 +24,7 @@ class Caller:
     client: str = ""
     trace: str | None = None
     person: bool = False
+    connected: bool = False
     downstream: Downstream | None = field(default=None, compare=False, repr=False)
 
 

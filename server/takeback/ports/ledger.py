@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from takeback.core.action import Action, Event
+from takeback.core.operation import Tombstone
+from takeback.core.policy.schema import Retention
 from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run, Unwinding
 from takeback.core.vocabulary import RunStatus, Status
 
@@ -32,6 +34,14 @@ class NotFound(LedgerFailure):
     """The ledger has no such entry in this tenant."""
 
 
+class Pruned(NotFound):
+    """It was in the ledger, and retention took it. `at` is when, where that is still known."""
+
+    def __init__(self, message: str, at: datetime | None = None) -> None:
+        super().__init__(message)
+        self.at = at
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The right to work on one target until `expires_at`. `fence` grows with every new holder."""
@@ -48,7 +58,8 @@ class Approach:
 
     `lease_names` are all granted or none; they are sorted. `operation` is the logical operation to look up.
     `counters` are the names of counters whose values are wanted. `principal` is whose `client_key` it is; without it
-    only an action of the same `operation` is found under that key.
+    only an action of the same `operation` is found under that key. `inherits` is the same operation as the run before
+    this one would have named it.
     """
 
     tenant: str
@@ -61,6 +72,7 @@ class Approach:
     client_key: str | None = None
     counters: tuple[str, ...] = ()
     principal: str | None = None
+    inherits: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +80,21 @@ class Standing:
     """What the ledger says under the leases.
 
     `earlier` is the newest action of the logical operation that is not void, `newest_generation` the highest generation
-    ever allocated for it (-1: none). `by_client_key` is the action under the client's own key. `occupants` are other
-    actions that occupy one of the targets. `run_status` is None for an unknown run.
+    ever allocated for it (-1: none), `tombstone` the newest pruned one of it that was not void. `by_client_key` is the
+    action under the client's own key. `occupants` are other actions that occupy one of the targets. `run_status` is
+    None for an unknown run.
     """
 
     leases: tuple[Lease, ...] = ()
     refused_by: str | None = None
     earlier: Action | None = None
     newest_generation: int = -1
+    tombstone: Tombstone | None = None
     by_client_key: Action | None = None
     occupants: tuple[Action, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
     run_status: RunStatus | None = None
+    inherited: Action | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +132,29 @@ class AccessEntry:
     at: datetime
     ok: bool
     arguments_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What retention took, or would take. `reads` are entries of the access log. `more`: it is not done yet."""
+
+    images: int = 0
+    runs: int = 0
+    actions: int = 0
+    events: int = 0
+    reads: int = 0
+    more: bool = False
+
+    def __add__(self, other: Removed) -> Removed:
+        """Both together; whether there is more is what the second one says."""
+        return Removed(
+            self.images + other.images,
+            self.runs + other.runs,
+            self.actions + other.actions,
+            self.events + other.events,
+            self.reads + other.reads,
+            other.more,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +206,45 @@ class Ledger(Protocol):
     async def renew(self, leases: Sequence[Lease], until: datetime) -> Sequence[Lease]:
         """Prolong those of the leases that are still ours, and return them. Raises LedgerFailure."""
 
+    async def holders(self, now: datetime) -> Sequence[str]:
+        """Those who hold leases that have not run out."""
+
+    async def is_held(self, name: str, now: datetime) -> bool:
+        """Whether somebody holds a lease of that name that has not run out."""
+
+    async def let_go(self, holder: str) -> None:
+        """Free all leases of a holder that is known to be gone."""
+
     async def unattended(self, tenant: str, now: datetime, limit: int = 200) -> Sequence[Action]:
         """Actions under way that nobody holds a lease on, oldest first: what a guard began and left."""
+
+    async def prune(
+        self, retention: Retention, now: datetime, *, dry_run: bool = False, batches: int | None = None
+    ) -> Removed:
+        """Take what is older than its retention, in short transactions, at most `batches` of them; or only count it.
+
+        Safe beside guards that work, and to be stopped at any time: the next one goes on. Raises LedgerFailure.
+        """
 
     async def log_access(self, entry: AccessEntry) -> None:
         """Remember a read. Returns at once; written within 100 ms."""
 
     async def open_run(self, run: Run) -> None:
         """Insert a run, or do nothing when it is there."""
+
+    async def shared_run(self, tenant: str, scope: str, fresh: str, now: datetime, idle: timedelta) -> str:
+        """The run of callers without a connection: that of before, unless it was idle for so long, else `fresh`."""
+
+    async def broken_off(
+        self, tenant: str, principal: str, client: str, *, owner: str, since: datetime
+    ) -> Sequence[Run]:
+        """Runs of other guards' connections to the same client, from which no run goes on yet, newest first."""
+
+    async def end_runs(self, tenant: str, owner: str, at: datetime) -> None:
+        """The connections of this guard ended in good order."""
+
+    async def went_on(self, tenant: str, run_id: str, after: datetime) -> bool:
+        """Whether the client asked for anything in the run after a moment: then it had the answers of before."""
 
     async def run(self, tenant: str, run_id: str) -> Run:
         """One run. Raises NotFound."""
@@ -184,13 +253,13 @@ class Ledger(Protocol):
         """The most recently active runs first."""
 
     async def action(self, tenant: str, action_id: str) -> Action:
-        """One action. Raises NotFound."""
+        """One action. Raises NotFound; Pruned when retention took it."""
 
     async def history(self, query: HistoryQuery) -> Page:
         """A page of actions."""
 
     async def events(self, tenant: str, action_id: str) -> Sequence[Event]:
-        """The events of one action, in order. Raises NotFound."""
+        """The events of one action, in order. Raises NotFound; Pruned when retention took them."""
 
     async def later_writes(self, action: Action) -> Sequence[Action]:
         """Actions begun after this one on one of its targets, in any run of the tenant, in force, oldest first."""
@@ -225,7 +294,7 @@ class Ledger(Protocol):
         """Actions that undo or redo this one, oldest first."""
 
     async def image(self, digest: str) -> bytes:
-        """Canonical JSON by digest. Raises NotFound."""
+        """Canonical JSON by digest. Raises NotFound; Pruned when retention took it."""
 
     async def approval(self, tenant: str, approval_id: str) -> Approval:
         """One approval. Raises NotFound."""

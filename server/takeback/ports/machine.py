@@ -19,6 +19,16 @@ class Clock(Protocol):
         """Wait."""
 
 
+class Processes(Protocol):
+    """Who holds something, and whether it still lives."""
+
+    def me(self) -> str:
+        """The name of this process; empty where it has none."""
+
+    def is_gone(self, name: str) -> bool:
+        """Whether the process of that name has provably ended."""
+
+
 class Ids(Protocol):
     """Identifiers and jitter, as an argument."""
 

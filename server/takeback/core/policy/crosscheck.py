@@ -10,7 +10,7 @@ from takeback.core.policy import tools
 from takeback.core.policy.classes import class_mistakes
 from takeback.core.policy.mistakes import Keys, Mistake
 from takeback.core.policy.places import is_read_back, names_in, targets
-from takeback.core.policy.schema import PolicyFile, Retry, Rule
+from takeback.core.policy.schema import PolicyFile, Retention, Retry, Rule
 from takeback.core.policy.tools import Numbered
 from takeback.core.policy.upstreams import condition_mistakes, idempotency_mistakes, upstream_mistakes
 
@@ -37,12 +37,18 @@ def cited(index: int, rule: Rule) -> str:
 def crosscheck(sound: Sound) -> list[Mistake]:
     """Everything that does not fit together."""
     found = [*upstream_mistakes(sound.file), *_retry(("defaults", "retry"), sound.file.defaults.retry)]
+    found += _retention(sound.file.retention)
     for index, rule in sound.rules:
         within = [*_rule(sound, index, rule), *_retry(("retry",), rule.retry)]
         found += [Mistake(("rule", index, *one.keys), one.message, one.suggestion) for one in within]
     for index, table in sound.broken:
         found += [Mistake(("rule", index, *keys), *wrong) for keys, wrong in tools.mistakes_in(table, sound.upstreams)]
     return found
+
+
+def _retention(kept: Retention) -> Iterator[Mistake]:
+    if kept.images is not None and kept.runs is not None and kept.images > kept.runs:
+        yield Mistake(("retention", "images"), "may not outlast `runs`: what they belong to would be gone before them")
 
 
 def _rule(sound: Sound, index: int, rule: Rule) -> Iterator[Mistake]:

@@ -10,8 +10,11 @@ from takeback.core.policy.mistakes import Keys, Mistake, at
 from takeback.core.policy.values import parse_duration
 
 LONGEST: Final = timedelta(days=3660)
+SHORTEST: Final = timedelta(days=1)
+"""For which something is kept at the least: retries come within it, and limits count by days."""
 
 _POSITIVE: Final = frozenset({"timeout", "start_timeout", "approval_expires", "undo_within", "valid_for"})
+_KEPT: Final = frozenset({"images", "runs"})
 _MAY_BE_ZERO: Final = frozenset({"join_within", "lands_within", "read_lag", "backoff", "max"})
 
 
@@ -20,7 +23,7 @@ def durations(document: Mapping[str, Any]) -> list[Mistake]:
     return [
         Mistake((*keys, key), problem)
         for keys, table in _tables(document)
-        for key in sorted(_POSITIVE | _MAY_BE_ZERO)
+        for key in sorted(_POSITIVE | _MAY_BE_ZERO | _KEPT)
         if key in table and (problem := _problem(key, table[key]))
     ]
 
@@ -34,6 +37,8 @@ def _problem(key: str, value: object) -> str:
         return "is longer than ten years"
     if not span and key in _POSITIVE:
         return "must be longer than nothing"
+    if span < SHORTEST and key in _KEPT:
+        return "is shorter than a day"
     return "is longer than ten years" if span > LONGEST else ""
 
 
@@ -46,6 +51,7 @@ def _tables(document: Mapping[str, Any]) -> Iterator[tuple[Keys, Mapping[str, An
 
 def _places(document: Mapping[str, Any]) -> Iterator[Keys]:
     yield ("defaults",)
+    yield ("retention",)
     upstreams, rules = document.get("upstream"), document.get("rule")
     yield from (("upstream", name) for name in upstreams) if isinstance(upstreams, Mapping) else ()
     yield from (("rule", index) for index in range(len(rules))) if isinstance(rules, list) else ()

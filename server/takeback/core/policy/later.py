@@ -11,7 +11,6 @@ ANY: Final = "*"
 """Stands for every upstream's name and every rule's place."""
 
 LATER: Final[Mapping[tuple[str, ...], str]] = {
-    ("ledger", "retention"): "delete what is older than this, and leave tombstones",
     ("defaults", "pause"): "pause a run from this risk on",
     ("defaults", "reads_without_ledger"): "let reads pass while the ledger is out of reach",
     ("upstream", ANY, "stateful"): "know that a restart loses what the upstream remembered",

@@ -54,8 +54,9 @@ class LedgerTable(_Table):
 class Retention(_Table):
     """How long the ledger keeps what is settled; left out, for ever.
 
-    `images`: what was read and returned, after the last change of an action that refers to it. `runs`: whole runs, after
-    the last that happened in them; a tombstone of each action stays. Without `images`, images stay as long as runs.
+    `images`: what was read and returned, after the last change of an action that refers to it. `runs`: whole runs,
+    after the last that happened in them; a tombstone of each action stays. Without `images`, images stay as long as
+    runs.
     """
 
     images: Duration | None = None

@@ -21,7 +21,7 @@ from takeback.guard.reading import ask
 from takeback.guard.services import Services
 from takeback.guard.undo.moved import Whereabouts
 from takeback.guard.undo.sight import rule_of
-from takeback.ports import HistoryQuery, ToolFailure
+from takeback.ports import HistoryQuery, Pruned, ToolFailure
 
 _COMPENSATIONS: Final = frozenset({Origin.UNDO, Origin.REDO})
 _MOST_NAMED: Final = 3
@@ -80,8 +80,16 @@ async def used_since(services: Services, action: Action, newest: Action) -> bool
 
 
 async def result_of(services: Services, action: Action) -> Any:
-    """The recorded result of an action, where there is one."""
-    return loads(await services.ledger.image(action.result)) if action.result is not None else None
+    """The recorded result of an action, where there is one. Raises Pruned where retention took it."""
+    if action.result is None:
+        return None
+    try:
+        return loads(await services.ledger.image(action.result))
+    except Pruned as gone:
+        when = f" on {gone.at:%Y-%m-%d}" if gone.at else ""
+        raise Pruned(
+            f"what {action.id} returned was pruned{when} by retention, so nothing tells what rests on it", gone.at
+        ) from None
 
 
 async def declared_uses(services: Services, action: Action) -> frozenset[tuple[str, str]]:

@@ -10,11 +10,12 @@ from takeback.core.images import WHOLE, Image, leaf
 from takeback.core.jsontext import JSON
 from takeback.core.standoff import Manner, Standoff, stand
 from takeback.core.undo import changed
-from takeback.core.vocabulary import Verified
+from takeback.core.vocabulary import Status, Verified
 from takeback.guard.judging import stored_image
 from takeback.guard.services import Services
 from takeback.guard.undo.dependencies import dirty_fields, used_since
 from takeback.guard.undo.sight import looks_untouched, rule_of, versions_differ
+from takeback.guard.undo.traces import Traces, traces_of_others
 
 _ADJUST: Final = "adjust"
 
@@ -35,13 +36,17 @@ async def standoff_of(
         raise NotUndoable(f"the target cannot be read now ({problem}), so nothing can be put back safely")
     ignore, _ = rule_fields(services, action)
     differing = changed(before, after, declared=action.fields, ignore=ignore)
+    lists = lists_of(services, action)
+    lag = services.policy.read_lag(rule_of(services, action), action.upstream)
+    seen = Traces() if lag else await traces_of_others(services, action, current, differing, ignore=ignore, lists=lists)
     manner = Manner(
         ignore=ignore,
         moved=_counters(action.compensation, differing),
-        lists=lists_of(services, action),
+        lists=lists,
         dirty=await dirty_fields(services, action, differing),
         unsure=_unsure(action),
-        touched=await _touched(services, action, after, current, ignore),
+        touched=seen.touched or await _touched(services, action, after, current, ignore),
+        retaken=seen.retaken,
     )
     return stand(before, after, current, differing, manner)
 
@@ -81,15 +86,25 @@ async def _touched(services: Services, action: Action, after: Image, current: Im
         return False  # without a version there is nothing to tell it by, and no need to ask the ledger
     newest = await services.ledger.newest_write(action) or action  # compensations included
     left = await stored_image(services, newest.after) if newest.id != action.id else after
-    if left is None or not versions_differ(left, current) or not looks_untouched(left, current, ignore):
+    if left is None or not versions_differ(left, current):
         return False
-    if not await _shows_its_own_write(services, newest, left):
+    if not looks_untouched(left, current, ignore, lists_of(services, action)):
+        return False
+    if not await _shows_its_own_write(services, await _last_with_effect(services, action, newest), left):
         return False  # a read that lagged behind the write itself tells nothing of what came after it
     return not await used_since(services, action, newest)
 
 
+async def _last_with_effect(services: Services, action: Action, newest: Action) -> Action:
+    """The last write that made a version of the target; one that failed without effect was read back, and made none."""
+    if newest.status is not Status.FAILED or newest.in_force:
+        return newest
+    later = await services.ledger.later_writes(action)
+    return later[-1] if later else action
+
+
 async def _shows_its_own_write(services: Services, newest: Action, left: Image) -> bool:
-    """Whether what was read back after a write is newer than what was read before it, by its version."""
+    """Whether what was read back (`left`) is newer than what was read before the newest write, by its version."""
     before = await stored_image(services, newest.before)
     if before is None or [part.presence for part in before.parts] != [part.presence for part in left.parts]:
         return True

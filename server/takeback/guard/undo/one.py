@@ -19,7 +19,7 @@ from takeback.guard.undo import undoing
 from takeback.guard.undo.manner import NotUndoable
 from takeback.guard.undo.plan import ChangedNothing, Plan, conflict_text, plan
 from takeback.guard.undo.redoing import stands_again
-from takeback.ports import Caller, Change
+from takeback.ports import Caller, Change, Pruned
 
 _WAITING: Final = frozenset({Status.AWAITING_APPROVAL, Status.APPROVED})
 
@@ -41,7 +41,10 @@ class Step:
 
 async def undo_one(services: Services, caller: Caller, action_id: str, reason: str) -> Step:
     """Take one action back, unless something that rests on it stands. Asked again, it tells what was done."""
-    action = await services.ledger.action(caller.tenant, action_id)
+    try:
+        action = await services.ledger.action(caller.tenant, action_id)
+    except Pruned as gone:
+        return Step(text=f"{action_id} not undone: {gone}. Nothing was changed.", outcome=UndoOutcome.REFUSED)
     if action.status is Status.COMPENSATED:
         return already(action)
     try:
@@ -76,7 +79,10 @@ async def carried_out(services: Services, caller: Caller, found: Plan, reason: s
     action = found.action
     if found.standoff.conflicts:
         return await in_conflict(services, found)
-    redone = await stands_again(services, action)
+    try:
+        redone = await stands_again(services, action)
+    except Pruned as gone:
+        return _refused(action, str(gone))
     if found.nothing_to_do:
         why = f"{action.id}: everything already is as before it; nothing was changed"
         return await _back_already(services, caller, action, reason, why, redone)

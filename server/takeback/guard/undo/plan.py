@@ -21,7 +21,7 @@ from takeback.guard.undo.dependencies import children_of, dependents_of, with_ch
 from takeback.guard.undo.manner import NotUndoable, rule_fields, standoff_of
 from takeback.guard.undo.moved import Whereabouts, whereabouts
 from takeback.guard.undo.sight import Unseen, sight
-from takeback.ports import Compensation, Impossible, Material, Remedy
+from takeback.ports import Compensation, Impossible, Material, Pruned, Remedy
 
 _LONGEST_VALUE: Final = 120
 _UNKNOWN: Final = frozenset({Status.RUNNING, Status.IN_DOUBT, Status.NEEDS_OPERATOR})
@@ -97,6 +97,12 @@ def check_undoable(services: Services, action: Action) -> None:
         raise NotUndoable(f"the policy knows no way to take {action.name} back")
     if stored.get("steps") is None:
         raise NotUndoable(f"the way back could not be prepared when {action.id} ran ({stored.get('problem')})")
+    kept, began = services.policy.file.retention.runs, action.sent_at or action.created_at
+    if kept is not None and began < services.clock.now() - kept and action.status is not Status.COMPENSATING:
+        raise NotUndoable(
+            f"{action.id} is older than the retention of {kept.days} days: what came after it may have been pruned, "
+            "so nothing tells what rests on it"
+        )
     until = (action.forecast or {}).get("until")
     if until is not None and services.clock.now().isoformat() > until:
         raise NotUndoable(f"it could be undone until {until} only")
@@ -110,18 +116,19 @@ async def plan(services: Services, action: Action, reason: str) -> Plan:
     """
     check_undoable(services, action)
     place = await whereabouts(services, action)
-    before, after = await images_of(services, place)
     _, redact = rule_fields(services, action)
     try:
+        before, after = await images_of(services, place)
         current = await sight(services, place, readings_of(place), redact=redact, before=before, after=after)
-    except Unseen as unseen:
-        raise NotUndoable(str(unseen)) from None
-    return await plan_for(services, place, (before, after, current), reason)
+        return await plan_for(services, place, (before, after, current), reason)
+    except (Unseen, Pruned) as problem:
+        raise NotUndoable(str(problem)) from None
 
 
 async def images_of(services: Services, place: Whereabouts) -> tuple[Image | None, Image | None]:
-    """What was read before and after an action, under the ids that its targets have now."""
-    before, after = await stored_image(services, place.action.before), await stored_image(services, place.action.after)
+    """What was read before and after an action, under the ids that its targets have now. Raises Pruned."""
+    before = await stored_image(services, place.action.before, "its before-image")
+    after = await stored_image(services, place.action.after, "its after-image")
     return place.image(before), place.image(after)
 
 

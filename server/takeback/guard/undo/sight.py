@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from takeback.core.action import Action
-from takeback.core.images import Image, Part, Presence, differences
+from takeback.core.images import Image, Part, Presence, differences, field_value, leaf, same
+from takeback.core.merging import alike
 from takeback.core.policy.decide import target_variables
-from takeback.core.policy.schema import Rule
+from takeback.core.policy.schema import ListKind, Rule
+from takeback.core.undo import changed
 from takeback.guard.reading import take_image
 from takeback.guard.readings import Reading
 from takeback.guard.services import Services
@@ -38,8 +41,8 @@ async def sight(
 ) -> Image | None:
     """The targets as they are now, as they would be stored; None where there is nothing to read.
 
-    An upstream whose reads lag is given its time since the action. What seems absent, or has the version that it had
-    before the action, is read again.
+    An upstream whose reads lag is given its time since the action. What seems absent, or has the version or a value
+    that it had before the action, is read again: one read that fell behind must not pass for an undo that nobody needs.
 
     Raises:
         Unseen: reads still lag, or show the state before the action.
@@ -59,6 +62,8 @@ async def sight(
         if not (_vanished(after, image) or _stale(before, after, image)):
             break
         await services.clock.sleep(lag.total_seconds() / _LOOKS)
+        image = services.stored_image(await take_image(services, readings, variables), redact)
+    if _seems_back(place.action, before, after, image):
         image = services.stored_image(await take_image(services, readings, variables), redact)
     if _stale(before, after, image):
         raise Unseen(f"what is read of it still is the state before {action.id}, so nothing shows what is there now")
@@ -87,13 +92,23 @@ def _vanished(after: Image | None, image: Image) -> bool:
 
 
 def _stale(before: Image | None, after: Image | None, image: Image) -> bool:
-    """Whether a version proves that the read is older than the action."""
+    """Whether a version proves that the read is older than the action: after an update, or after a deletion."""
     if before is None or after is None:
         return False
-    return any(
-        part.version is not None and part.version == _of(before, part).version != _of(after, part).version is not None
-        for part in image.parts
-    )
+    return any(part.version is not None and _is_old(part, _of(before, part), _of(after, part)) for part in image.parts)
+
+
+def _is_old(part: Part, before: Part, after: Part) -> bool:
+    moved = after.version is not None or after.presence is Presence.ABSENT
+    return moved and part.version == before.version != after.version
+
+
+def _seems_back(action: Action, before: Image | None, after: Image | None, image: Image) -> bool:
+    """Whether something that the action changed holds what it held before."""
+    if before is None or after is None or not (before.readable and after.readable and image.readable):
+        return False
+    mine = changed(before, after, declared=action.fields, ignore=())
+    return any(same(field_value(image, one.field), one.before) for one in mine)
 
 
 def _of(image: Image, part: Part) -> Part:
@@ -108,6 +123,10 @@ def versions_differ(after: Image, current: Image) -> bool:
     )
 
 
-def looks_untouched(after: Image, current: Image, ignore: tuple[str, ...]) -> bool:
-    """Whether no field shows a change since the action."""
-    return not differences(after, current, ignore=ignore)
+def looks_untouched(
+    after: Image, current: Image, ignore: tuple[str, ...], lists: Mapping[str, ListKind] | None = None
+) -> bool:
+    """Whether no field shows a change since the action. Another order of what has none, by `lists`, shows none."""
+    kinds = lists or {}
+    found = differences(after, current, ignore=ignore)
+    return all(alike(kinds.get(leaf(one.field)), one.before, one.after) for one in found)

@@ -32,7 +32,7 @@ from takeback.guard.undo.moved import MOVED, renamed
 from takeback.guard.undo.plan import Plan, conflict_text, images_of, plan_for
 from takeback.guard.undo.redoing import way_to_redo
 from takeback.guard.writing import write
-from takeback.ports import Caller
+from takeback.ports import Caller, Pruned
 
 _AS_IT_WAS: Final = frozenset({Status.SUCCEEDED, Status.COMPENSATING})
 """Originals that an undo without effect leaves standing; one that had failed or waited for a person needs one again."""
@@ -77,10 +77,10 @@ class Undoing:
     async def _planned(self, current: Image | None) -> Step:
         """The first step as the compensation would plan it for the world as it is now."""
         expected = frozenset(one.id for one in self.plan.dependents)
-        images = (*await images_of(self.services, self.plan.place), current)
         try:
+            images = (*await images_of(self.services, self.plan.place), current)
             self.plan = await plan_for(self.services, self.plan.place, images, self.reason)
-        except NotUndoable as error:
+        except (NotUndoable, Pruned) as error:
             raise Refusal(f"Not undone: {error}. Nothing was changed.") from None
         if self.plan.nothing_to_do:
             raise Refusal("Not undone: everything already is as it was before. Nothing was changed.")

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import httpx2
 
-from tests.faults import LossyProxy
+from takeback.faults import FaultyProxy
 from tests.http.served import free_port
 
 STARTING: Final = 180
@@ -29,7 +29,7 @@ class Served:
     """A server: `url` leads past the proxy, and is what another client uses; the guard goes through `proxy`."""
 
     url: str
-    proxy: LossyProxy
+    proxy: FaultyProxy
 
     def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:
         """What another client is answered."""
@@ -49,7 +49,7 @@ def serving(command: Sequence[str], place: Path, env: Mapping[str, str] | None =
         )
         try:
             _wait(process, port, log)
-            with LossyProxy(port).running() as proxy:
+            with FaultyProxy(port).running() as proxy:
                 yield Served(f"http://127.0.0.1:{port}", proxy)
         finally:
             _stop(process)

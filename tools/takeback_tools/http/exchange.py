@@ -13,6 +13,7 @@ import httpx2
 
 from takeback import __version__
 from takeback.ports import NotSent, OutcomeUnknown
+from takeback_tools.surplus import opened
 
 for _library in ("httpx2", "httpcore2"):
     # They log the URL of each request, and a URL may hold a key.
@@ -132,7 +133,7 @@ async def exchange(
 async def _carry(client: httpx2.AsyncClient, request: httpx2.Request, course: _Course, longest: int) -> None:
     if client.is_closed:
         raise NotSent("the connection was closed")
-    response = await client.send(request, stream=True)
+    response = await opened(client, request)
     course.head = response
     try:
         async for chunk in response.aiter_bytes():

@@ -13,6 +13,7 @@ from takeback.core.jsontext import MalformedJSON, loads
 from takeback.ports import Answered, NotSent, OutcomeUnknown
 from takeback_tools.mcp.channel import MAX_MESSAGE
 from takeback_tools.mcp.messages import messages_in, number_of
+from takeback_tools.surplus import opened
 
 HTTP_REFUSED: Final = -32000
 """Code of an answer that HTTP gave without a JSON-RPC error in it."""
@@ -63,7 +64,7 @@ async def open_response(client: httpx2.AsyncClient, request: httpx2.Request) -> 
     shown = ""
     try:
         for _ in range(_REDIRECTS):
-            response = await client.send(request, stream=True, follow_redirects=False)
+            response = await opened(client, request)
             following = response.next_request
             if following is None:
                 return response

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 import pytest_asyncio
 from sqlalchemy.exc import IntegrityError
 
+from takeback.core.policy.schema import Retention
 from takeback.core.vocabulary import Origin
 from takeback.ledger import SqlLedger
 from takeback.ledger.schema import metadata
@@ -28,13 +31,25 @@ from .stories import (
 
 TENANTED = sorted(table.name for table in metadata.tables.values() if "tenant" in table.c)
 NAMED = sorted(
-    {"actions", "runs", "approvals", "recovery_items", "checkpoints", "counters", "access_log", "unwindings"}
+    {
+        "actions",
+        "runs",
+        "approvals",
+        "recovery_items",
+        "checkpoints",
+        "counters",
+        "access_log",
+        "unwindings",
+        "scopes",
+        "tombstones",
+    }
 )
 
 
 @pytest_asyncio.fixture
 async def rows(ledger: SqlLedger, url: str) -> str:
     """The address of a database with a row in every table that has a tenant; two actions."""
+    later = NOW + timedelta(days=900)
     await succeeded(ledger, "a1", client_key="mine", origin=Origin.REPEAT, original="a0")
     await succeeded(ledger, "a2", client_key="other", origin=Origin.REPEAT, original="a9")
     everything = Change(
@@ -49,8 +64,15 @@ async def rows(ledger: SqlLedger, url: str) -> str:
     )
     await ledger.commit(everything)
     await ledger.log_access(
-        AccessEntry("acme", "r1", "ann", "helpdesk", "get", NOW, ok=True, arguments_digest=sha("x"))
+        AccessEntry(
+            "acme", "r1", "ann", "helpdesk", "get", NOW + timedelta(days=900), ok=True, arguments_digest=sha("x")
+        )
     )
+    await succeeded(ledger, "a3", run="r0")
+    await ledger.open_run(a_run("r0"))
+    await ledger.commit(Change(queue=(an_item("q2", action="a1"),), tenant="acme"))
+    await ledger.prune(Retention(runs=timedelta(days=800)), later)
+    await ledger.shared_run("acme", "a scope", "r1", NOW, timedelta(minutes=30))
     await ledger.close()
     return url
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from takeback import __version__
-from takeback.cli import acting, checking, installing, looking, pins, playing, policies, serving, surveying
+from takeback.cli import acting, checking, installing, looking, pins, playing, policies, pruning, serving, surveying
 
 app = typer.Typer(
     name="takeback",
@@ -26,6 +26,7 @@ looking.add_to(app)
 acting.add_to(app)
 installing.add_to(app)
 pins.add_to(app)
+pruning.add_to(app)
 playing.add_to(app)
 
 

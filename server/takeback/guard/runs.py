@@ -29,7 +29,7 @@ _GUARD: Final = "guard:"
 
 async def in_run(services: Services, work: Work) -> Work:
     """The work, once the ledger knows its run: with what its operation was called in the run before, if any."""
-    before = await _opened(services, work.caller)
+    before = await opened(services, work.caller)
     if before is None or work.meant is None:
         return work
     inherits = logical_operation(
@@ -42,10 +42,10 @@ async def in_run(services: Services, work: Work) -> Work:
     return replace(work, inherits=inherits)
 
 
-async def _opened(services: Services, caller: Caller) -> str | None:
-    """Make sure that the ledger knows the run, once for each run and guard. Returns its predecessor."""
+async def opened(services: Services, caller: Caller, *, again: bool = False) -> str | None:
+    """Make sure that the ledger knows the run, once for each run and guard (or `again`). Returns its predecessor."""
     key = caller.tenant, caller.run
-    if key not in services.known_runs:
+    if again or key not in services.known_runs:
         if len(services.known_runs) >= _MOST_RUNS:
             services.known_runs.clear()
         services.known_runs[key] = await _open(services, caller)

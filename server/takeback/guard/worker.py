@@ -1,4 +1,4 @@
-"""The worker: settles, beside the calls, what a guard left behind, and lets approvals expire.
+"""The worker: settles, beside the calls, what a guard left behind, lets approvals expire, and prunes what is old.
 
 Each guard that serves has one; any number may work on one ledger, since leases decide who takes up what. It looks again
 at what cannot be decided yet, each time after a longer pause.
@@ -19,7 +19,7 @@ from takeback.guard import approving
 from takeback.guard.resuming import take_up
 from takeback.guard.retrying import jittered
 from takeback.guard.services import Services
-from takeback.ports import LedgerFailure
+from takeback.ports import LedgerFailure, Removed
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +30,24 @@ FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 60.0
 """Seconds between two looks at one action that cannot be decided yet: doubled each time, up to the longest."""
 
+AT_ONCE: Final = 20
+"""Short transactions of pruning in one round."""
+
+BETWEEN_PRUNINGS: Final = 3600.0
+"""Seconds from when nothing was left to prune to the next look."""
+
 LONGEST_REST: Final = 10.0
 """Seconds between two rounds at most."""
 
 
 @dataclass(slots=True)
 class Swept:
-    """What a round found: the ids of what was settled, of what is left for a later look, and of expired approvals."""
+    """What a round came to: ids of what was settled, what is left for later, what expired; and what was pruned."""
 
     settled: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     expired: list[str] = field(default_factory=list)
+    pruned: Removed = field(default_factory=Removed)
 
 
 class Worker:
@@ -49,6 +56,7 @@ class Worker:
     def __init__(self, services: Services, tenant: str) -> None:
         self._services, self._tenant = services, tenant
         self._pauses: dict[str, tuple[float, float]] = {}
+        self._prunes_at = 0.0
 
     async def run(self) -> None:
         """Work until cancelled. A round that fails is reported, and the next one comes."""
@@ -79,7 +87,16 @@ class Worker:
 
         await asyncio.gather(*(one_of(action) for action in found if self._is_due(action)))
         await self._expire(swept)
+        await self._prune(swept)
         return swept
+
+    async def _prune(self, swept: Swept) -> None:
+        """A little of what is older than its retention, from time to time; more soon, where there is more."""
+        kept, now = self._services.policy.file.retention, self._services.clock.monotonic()
+        if (kept.images is None and kept.runs is None) or now < self._prunes_at:
+            return
+        swept.pruned = await self._services.ledger.prune(kept, self._services.clock.now(), batches=AT_ONCE)
+        self._prunes_at = now if swept.pruned.more else now + BETWEEN_PRUNINGS
 
     async def _bury(self) -> None:
         """Whoever has provably ended holds nothing any more."""

@@ -22,7 +22,7 @@ from takeback.guard.joining import join, wait_for_target
 from takeback.guard.judging import compare, judge_call
 from takeback.guard.recording import first
 from takeback.guard.replies import Reply, own_word
-from takeback.guard.runs import in_run, inheriting
+from takeback.guard.runs import in_run, inheriting, opened
 from takeback.guard.services import Refusal, Services, Work
 from takeback.guard.turns import Busy
 from takeback.ports import Approach, Change, KeyTaken, LeaseLost, LedgerFailure, Stale, Standing
@@ -89,6 +89,8 @@ async def _rounds(services: Services, work: Work, act: _Act) -> Reply:
 async def look(services: Services, work: Work, *, lease_names: tuple[str, ...]) -> Standing:
     """Take the leases, all or none, and see what the ledger says of the operation and its targets."""
     standing = await _approach(services, work, lease_names)
+    if standing.run_status is None:
+        await opened(services, work.caller, again=True)  # retention took it meanwhile
     if services.is_gone(standing.refused_by):
         await services.ledger.let_go(standing.refused_by or "")
         standing = await _approach(services, work, lease_names)

@@ -8,7 +8,6 @@ from takeback.core.policy.schema import Defaults, LedgerTable, PolicyFile, Rule,
 from tests.core.policy.policies import HEAD, WRITE, mistakes
 
 CASES: dict[tuple[str, ...], str] = {
-    ("ledger", "retention"): '[ledger]\nretention = "30d"\n',
     ("defaults", "pause"): '[defaults]\npause = "medium"\n',
     ("defaults", "reads_without_ledger"): "[defaults]\nreads_without_ledger = true\n",
     ("upstream", ANY, "stateful"): '[upstream.api]\ncommand = "a"\nstateful = true\n',

@@ -21,7 +21,10 @@ SYNTAX: tuple[tuple[str | bytes, str], ...] = (
 )
 
 TABLES = (
-    ("nonsense = 1\n", "nonsense: there is no such key; the keys here are `ledger`, `defaults`, `upstream`, `rule`"),
+    (
+        "nonsense = 1\n",
+        "nonsense: there is no such key; the keys here are `ledger`, `retention`, `defaults`, `upstream`, `rule`",
+    ),
     ('[default]\ntenant = "a"\n', "default: there is no such key; did you mean `defaults`?"),
     ("rule = 3\n", "rule: must be a list of rules; write [[rule]]"),
     ('[rule]\ntool = "desk.get"\n', "rule: must be a list of rules; write [[rule]]"),

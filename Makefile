@@ -4,12 +4,13 @@
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test undo-schedules lint types contracts check bench bench-inventory bench-undo conformance undo-table format states lock clean run-env dev-env
+.PHONY: help demo test undo-schedules crashes lint types contracts check bench bench-inventory bench-undo conformance undo-table format states lock clean run-env dev-env
 
 help:
 	@echo "make demo    a guarded day at an example help desk"
 	@echo "make test    the whole test suite (ARGS=... are passed on to pytest)"
 	@echo "make undo-schedules  10,000 generated schedules against undo in a modelled world (ARGS='2000 --seed 1')"
+	@echo "make crashes  a guard killed at every boundary, and what is left (ARGS='--family one', --sample 60, --only CASE)"
 	@echo "make lint    style"
 	@echo "make check   style, types, layers, tests"
 	@echo "make bench   what the guard costs (ARGS=--quick: a look)"
@@ -31,6 +32,9 @@ test: dev-env
 
 undo-schedules: dev-env
 	$(BIN)/python -m tests.undo_world $(ARGS)
+
+crashes: dev-env
+	$(BIN)/python -m tests.crashes $(ARGS)
 
 lint: dev-env
 	$(BIN)/ruff check .

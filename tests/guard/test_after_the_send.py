@@ -267,3 +267,37 @@ async def test_an_edit_of_others_is_no_effect_of_a_deletion_that_failed(tmp_path
         reply = await guard.call("delete", {"id": "T-1"})
         assert reply.action is not None
         assert (reply.action.status, reply.action.in_force) == (Status.FAILED, False)
+
+
+QUIET = POLICY.replace(
+    'class = "external_irreversible"', 'class = "external_irreversible"\nrisk = "low"\napproval = "never"', 1
+)
+MAIL = {"id": "T-1", "body": "hello"}
+
+
+async def test_an_error_is_not_believed_where_the_probe_finds_what_it_had_not_found(tmp_path: Path) -> None:
+    desk = Desk()
+    desk.tools.faults["send"] = [("after", Answered(-32000, "internal error"))]
+    async with over(QUIET, desk, tmp_path) as guard:
+        reply = await guard.call("send", MAIL)
+        again = await guard.call("send", MAIL)
+        assert reply.action is not None
+        assert (reply.action.status, reply.action.in_force) == (Status.SUCCEEDED, True)
+        assert "do not call again" in said(reply)
+        assert "Already done" in said(again)
+        assert len(desk.mails) == 1
+
+
+async def test_what_the_probe_had_found_before_is_no_evidence(tmp_path: Path) -> None:
+    """Somebody else's mail of the same words: neither an error nor a lost reply is taken for a success by it."""
+    desk = Desk()
+    desk.mails.append({"id": "T-9", "body": "hello"})
+    desk.tools.faults["send"] = [Answered(-32000, "there is one already"), OutcomeUnknown("lost", "gone")]
+    async with over(QUIET, desk, tmp_path) as guard:
+        refused = await guard.call("send", MAIL)
+        lost = await guard.call("send", {"id": "T-2", "body": "hello"})
+        assert refused.action is not None
+        assert lost.action is not None
+        assert (refused.action.status, refused.action.in_force) == (Status.FAILED, False)
+        assert lost.action.status is Status.NEEDS_OPERATOR
+        assert len(desk.mails) == 1

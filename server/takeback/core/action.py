@@ -60,7 +60,8 @@ class Action:
     `version` counts the action's events; a writer that saw another version is refused. `in_force` says whether an
     effect of the action stands in the world: set when the effect was read or reported, cleared when it was taken
     back, set again by a redo. `arguments` are as stored, after redaction, and are never sent anywhere.
-    `original` is the action that this one undoes, redoes or repeats.
+    `original` is the action that this one undoes, redoes or repeats. `found_before` says whether its probe had found
+    what it looks for already before the action was sent (None: it was not asked, or gave no answer).
     """
 
     id: str
@@ -109,6 +110,7 @@ class Action:
     deadline: datetime | None = None
     sent_at: datetime | None = None
     settled_at: datetime | None = None
+    found_before: bool | None = None
 
     @property
     def name(self) -> str:

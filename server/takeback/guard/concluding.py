@@ -20,7 +20,7 @@ from takeback.core.wording import announcement, mismatch, not_sent, overtaken, s
 from takeback.guard.breaking import Resting
 from takeback.guard.closing import is_closed
 from takeback.guard.execution import Begun, labelled
-from takeback.guard.probing import seen
+from takeback.guard.probing import probe, seen
 from takeback.guard.purposes import differing
 from takeback.guard.reading import take_image
 from takeback.guard.recording import Fact, blob, closed_by_guard, next_fact, recovery_item, with_companions
@@ -58,7 +58,7 @@ async def conclude(services: Services, begun: Begun, sent: Sent) -> Reply:
     if sent.failed:
         return await _tool_failed(services, begun, sent, after, verification)
     if begun.work.origin not in {Origin.UNDO, Origin.REDO}:
-        verification = await seen(services, begun.work, begun.before, verification)
+        verification = await seen(services, begun.work, begun.before, verification, begun.action)
     return await succeeded(services, begun, sent, after, verification, attempts=sent.attempts)
 
 
@@ -144,6 +144,8 @@ async def _tool_failed(
 ) -> Reply:
     """The tool says that it failed. Reading back says whether that is so."""
     touched = had_effect(begun.action, begun.before, after, begun.work.ignore)
+    if not touched and await _found_all_the_same(services, begun):
+        touched, verification = True, Verification(Verified.YES)
     if touched and verification.verified is Verified.YES:
         return await succeeded(services, begun, sent, after, verification, attempts=sent.attempts, remark=CONTRADICTED)
     text = str(sent.answered) if sent.answered is not None else text_of(sent.job or sent.result or {})
@@ -173,6 +175,13 @@ async def _tool_failed(
         said = shown(services.redacted(sent.data, begun.work.redact), LONGEST_JOB)
         return own_word(f"{line} The job said: {said}.", fact[1], layer=RetryLayer.MODEL)
     return own_result(sent.result or {}, fact[1], line=line if services.policy.file.defaults.announce else None)
+
+
+async def _found_all_the_same(services: Services, begun: Begun) -> bool:
+    """Whether the probe finds now what it did not find before: then the tool did it, whatever it says."""
+    if begun.action.found_before is not False:
+        return False
+    return await probe(services, begun.work, begun.before, begun.action) is True
 
 
 async def succeeded(

@@ -21,6 +21,7 @@ from takeback.core.run import Approval, RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.vocabulary import Origin
 from takeback.guard.following import followed
+from takeback.guard.probing import probe
 from takeback.guard.purposes import declared_fields, image_variables
 from takeback.guard.reading import take_image
 from takeback.guard.recording import blob, first, next_fact, with_companions
@@ -84,6 +85,8 @@ async def claim(
         "deadline": deadline,
         "targets": labelled(work, before=stored),
     }
+    if known is None or known.found_before is None:
+        changes["found_before"] = await probe(services, work, before)
     if known is None:
         fact = first(services, work, Happening.CLAIM, generation=generation, **changes)
     else:

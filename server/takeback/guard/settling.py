@@ -110,7 +110,7 @@ async def _look(services: Services, begun: Begun) -> tuple[Image | None, Verific
         current=current,
         verification=verification,
         ignore=work.ignore,
-        found=await probe(services, work, begun.before),
+        found=await probe(services, work, begun.before, begun.action),
         lands_within=services.policy.lands_within(work.decision.rule, work.entry.client.name),
         read_lag=services.policy.read_lag(work.decision.rule, work.entry.client.name),
     )

@@ -36,7 +36,7 @@ from takeback.core.states import OCCUPYING, UNSETTLED, VOID
 from takeback.core.vocabulary import Risk, RunStatus, Status
 from takeback.ledger.columns import Document, FreeText, Instant
 
-REVISION: Final = "0006"
+REVISION: Final = "0007"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -126,6 +126,7 @@ actions: Final = Table(
     Column("deadline", Instant),
     Column("sent_at", Instant),
     Column("settled_at", Instant),
+    Column("found_before", Boolean),
     Column("searchable", FreeText, nullable=False),
     UniqueConstraint("tenant", "key"),
     UniqueConstraint("tenant", "operation", "generation"),

@@ -53,7 +53,7 @@ async def test_a_pruned_key_is_never_free_again(ledger: SqlLedger) -> None:
     await ledger.prune(KEPT, LATER)
     for same in ({"key": sha("key a1")}, {"operation": sha("operation a1"), "key": sha("key a1")}):
         with pytest.raises(KeyTaken):
-            await write(ledger, first("a9", **same))
+            await write(ledger, first("a9", Happening.CLAIM, **same))
     await write(ledger, first("a8"))
 
 

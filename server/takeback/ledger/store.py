@@ -185,7 +185,7 @@ class SqlLedger:
         await self._writer.loose(partial(leases.let_go, holder=holder))
 
     async def unattended(self, tenant: str, now: datetime, limit: int = 200) -> Sequence[Action]:
-        """Actions under way that nobody holds a lease on, oldest first."""
+        """Actions under way that nobody holds a lease on: what a guard began and left."""
         found = [rows.action_from(row) for row in await self._all(unattended.occupying(tenant, limit))]
         names = {name for action in found for name in action.lease_names}
         alive = {row["name"] for row in await self._all(unattended.held(names, now))} if names else set()

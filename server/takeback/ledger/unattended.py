@@ -12,8 +12,8 @@ from takeback.ledger.schema import OCCUPIES, actions, leases
 
 
 def occupying(tenant: str, limit: int) -> Select[Any]:
-    """Actions under way, oldest first."""
-    return select(actions).where(actions.c.tenant == tenant, text(OCCUPIES)).order_by(actions.c.ord).limit(limit)
+    """Actions under way, in the order of their index: those of all time are too many to be sorted."""
+    return select(actions).where(actions.c.tenant == tenant, text(OCCUPIES)).order_by(actions.c.id).limit(limit)
 
 
 def held(names: Iterable[str], now: datetime) -> Select[Any]:

@@ -216,7 +216,7 @@ class Ledger(Protocol):
         """Free all leases of a holder that is known to be gone."""
 
     async def unattended(self, tenant: str, now: datetime, limit: int = 200) -> Sequence[Action]:
-        """Actions under way that nobody holds a lease on, oldest first: what a guard began and left."""
+        """Actions under way that nobody holds a lease on: what a guard began and left."""
 
     async def prune(
         self, retention: Retention, now: datetime, *, dry_run: bool = False, batches: int | None = None

@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from takeback import __version__
-from takeback.cli import acting, checking, installing, looking, pins, playing, policies, pruning, serving, surveying
+from takeback.cli import (
+    (,
+)
+    acting,
+    checking,
+    installing,
+    looking,
+    pins,
+    playing,
+    policies,
+    pruning,
+    recovering,
+    serving,
+    surveying,
+)
 
 app = typer.Typer(
     name="takeback",
@@ -27,6 +41,7 @@ acting.add_to(app)
 installing.add_to(app)
 pins.add_to(app)
 pruning.add_to(app)
+recovering.add_to(app)
 playing.add_to(app)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from takeback.core.jsontext import JSON
 from takeback.core.phrases import one_line
-from takeback.core.states import Happening, next_status
+from takeback.core.states import OCCUPYING, Happening, next_status
 from takeback.core.vocabulary import ActionClass, Does, Effect, Origin, Risk, Status, Verified
 
 LONGEST_NAME: Final = 300
@@ -116,6 +116,11 @@ class Action:
     def name(self) -> str:
         """The tool with its upstream, as policies name it: `helpdesk.update_ticket`."""
         return f"{self.upstream}.{self.tool}"
+
+    @property
+    def occupies(self) -> bool:
+        """Whether it keeps other writes off its targets: under way, or a person must say whether it took effect."""
+        return self.status in OCCUPYING or (self.status is Status.NEEDS_OPERATOR and not self.in_force)
 
     @property
     def lease_names(self) -> tuple[str, ...]:

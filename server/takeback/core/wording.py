@@ -164,10 +164,15 @@ def in_progress(action: Action, seconds: int) -> str:
 
 def occupied(action: Action) -> str:
     """When another action holds a target."""
+    where = f"{action.id} ({action.name})", targets_of(action.targets)
+    if action.status is Status.NEEDS_OPERATOR:
+        return refused(
+            f"nobody knows whether {where[0]} took effect on {where[1]}",
+            "Tell the user: a person must say so first (`takeback queue`, `takeback resolve`).",
+        )
     state = "is in doubt" if action.status is Status.IN_DOUBT else "is still running"
     return refused(
-        f"{action.id} ({action.name}) {state} on {targets_of(action.targets)}",
-        "Wait for it to be settled; takeback_history shows where it stands.",
+        f"{where[0]} {state} on {where[1]}", "Wait for it to be settled; takeback_history shows where it stands."
     )
 
 

@@ -14,7 +14,7 @@ from takeback.core.trail import Sentence, as_text
 from takeback.core.vocabulary import Origin, RetryLayer, Status
 from takeback.core.voice import Audience
 from takeback.core.wording import refused
-from takeback.guard import approving, closing, history
+from takeback.guard import approving, closing, deciding, history
 from takeback.guard.calling import CallRequest, call
 from takeback.guard.offers import Offers
 from takeback.guard.replies import Reply, own_word
@@ -114,6 +114,12 @@ class UseCases:
         return await approving.decide_approval(
             self.services, tenant, approval_id, agree=agree, by=by, how=how, reason=reason
         )
+
+    async def resolve(
+        self, tenant: str, item: str, *, decision: deciding.Decision, by: str, reason: str
+    ) -> tuple[RecoveryItem, Action]:
+        """Record a person's decision on an entry of the recovery queue. Raises NotFound, NotResolvable."""
+        return await deciding.resolve(self.services, tenant, item, decision=decision, by=by, reason=reason)
 
     async def abandon(self, tenant: str, run: str, *, by: str, reason: str) -> tuple[Run, list[Action]]:
         """Close a run for good; returns also what of it is still under way. Raises NotFound."""

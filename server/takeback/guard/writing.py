@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from takeback.core.action import Action
 from takeback.core.operation import Compare, Expired, Go, Join, Refuse, Replay, judge_client_key
 from takeback.core.states import OCCUPYING, Happening
-from takeback.core.vocabulary import Origin, RetryLayer, RunStatus
+from takeback.core.vocabulary import Origin, RetryLayer, RunStatus, Status
 from takeback.core.wording import denied, in_progress, pending, refused, withdrawn
 from takeback.guard import approving
 from takeback.guard.answering import expired, other_arguments, refuse, replay, run_stopped
@@ -94,9 +94,14 @@ async def look(services: Services, work: Work, *, lease_names: tuple[str, ...]) 
     if services.is_gone(standing.refused_by):
         await services.ledger.let_go(standing.refused_by or "")
         standing = await _approach(services, work, lease_names)
-    # An undo moves its original along with it, so the original does not stand in its way.
-    others = tuple(action for action in standing.occupants if action.id != work.original)
+    others = tuple(action for action in standing.occupants if not _own(work, action))
     return replace(standing, occupants=others)
+
+
+def _own(work: Work, action: Action) -> bool:
+    """An undo moves its original along with it, and may be the next try after one that a person must look at."""
+    tried = action.status is Status.NEEDS_OPERATOR and action.original == work.original
+    return work.original is not None and (action.id == work.original or tried)
 
 
 async def _approach(services: Services, work: Work, lease_names: tuple[str, ...]) -> Standing:

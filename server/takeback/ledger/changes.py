@@ -15,7 +15,6 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from takeback.core.action import BEGUN, Action
-from takeback.core.states import OCCUPYING
 from takeback.ledger import images, leases, tombstones
 from takeback.ledger.database import any_of, failing, first_line, insert_into, replace_rows, violated
 from takeback.ledger.rows import (
@@ -232,7 +231,7 @@ def _write_actions(connection: Connection, changes: Sequence[Change]) -> None:
 
 
 def _occupation(action: Action) -> dict[str, Any]:
-    return {"b_action": action.id, "b_occupied": action.status in OCCUPYING}
+    return {"b_action": action.id, "b_occupied": action.occupies}
 
 
 def _update_row(row: dict[str, Any]) -> dict[str, Any]:

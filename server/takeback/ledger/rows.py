@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from takeback.core.action import Action, Event, Target
 from takeback.core.run import Approval, ApprovalStatus, Checkpoint, RecoveryItem, Run, Unwinding
-from takeback.core.states import OCCUPYING, Happening
+from takeback.core.states import Happening
 from takeback.core.vocabulary import ActionClass, Does, Effect, Origin, Risk, RunStatus, Status, Verified
 from takeback.ledger.columns import from_micros, to_micros
 from takeback.ports import AccessEntry
@@ -77,7 +77,7 @@ def target_rows(action: Action) -> list[Row]:
             "type": target.type,
             "id": target.id,
             "label": target.label,
-            "occupied": action.status in OCCUPYING,
+            "occupied": action.occupies,
         }
         for position, target in enumerate(action.targets)
     ]

@@ -9,8 +9,6 @@ import typer
 
 from takeback import __version__
 from takeback.cli import (
-    (,
-)
     acting,
     checking,
     installing,

@@ -4,7 +4,7 @@
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test undo-schedules crashes lint types contracts check bench bench-inventory bench-undo conformance undo-table format states lock clean run-env dev-env
+.PHONY: help demo test undo-schedules crashes lint types contracts check bench bench-inventory bench-undo conformance undo-table fault-matrix format states lock clean run-env dev-env
 
 help:
 	@echo "make demo    a guarded day at an example help desk"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench-undo  whole runs taken back (ARGS=--quick: a look)"
 	@echo "make conformance  the official suite, with the guard and without it, check by check"
 	@echo "make undo-table  what became of every write that the tests make on real systems"
+	@echo "make fault-matrix  what comes of every fault, on every kind of upstream, for every kind of write (docs/faults.md)"
 	@echo "make format  bring the code into shape"
 	@echo "make states  draw docs/states.md from the table of states"
 	@echo "make lock    resolve the dependencies anew (UPGRADE=1: to their newest versions)"
@@ -63,6 +64,9 @@ conformance: dev-env
 
 undo-table: dev-env
 	@$(BIN)/python -m tests.undo_table
+
+fault-matrix: dev-env
+	@$(BIN)/python -m tests.matrix
 
 format: dev-env
 	$(BIN)/ruff check --fix --quiet .

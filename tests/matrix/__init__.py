@@ -1,0 +1,1 @@
+"""The fault matrix: what goes wrong, on each kind of upstream, for each kind of write, and what came of it."""

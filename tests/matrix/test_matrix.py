@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from takeback.faults import Fault, FaultyLines
 from tests.matrix.expected import EXPECTED, STALL, Cell, limit_of, today
 from tests.matrix.oracle import wrong
 from tests.matrix.playing import CELLS, Worlds, played, worlds
@@ -49,6 +51,12 @@ async def test_a_guard_that_stalls_just_before_it_sends(shared: Worlds, kind: Ki
         assert account.summary == today(cell), account
         assert account.stalled is not None
         assert account.stalled.word == "unknown"  # it cannot know any more, and does not say that it was done
+
+
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE_BEFORE, Fault.UNAVAILABLE_AFTER])
+def test_there_is_no_status_on_stdio(tmp_path: Path, fault: Fault) -> None:
+    with pytest.raises(ValueError, match="no status on stdio"):
+        FaultyLines(tmp_path / "orders", ["true"]).order(fault, "set")
 
 
 def test_every_cell_is_stated_and_no_other() -> None:

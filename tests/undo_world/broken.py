@@ -13,13 +13,14 @@ from takeback.core.standoff import Standoff, stand
 from takeback.core.undo import Outcome, Step
 from takeback.core.vocabulary import UndoOutcome
 from takeback.guard.undo import manner, plan, undoing
+from takeback.guard.undo.traces import Traces
 from takeback.ports import Material, Remedy
 from takeback_compensations import restore
 from takeback_compensations.adjust import Adjust
-from tests.undo_world.found import THE_NEW, TITLE_B
-from tests.undo_world.schedules import Act, Edit, Schedule, Undo
+from tests.undo_world.found import STATE_B, THE_NEW, TITLE_B, TITLE_C
+from tests.undo_world.schedules import Act, Edit, Schedule, Undo, Wait
 from tests.undo_world.tools import WorldTools
-from tests.undo_world.worlds import CONDITIONAL, PLAIN, World
+from tests.undo_world.worlds import CONDITIONAL, LAGGING, PLAIN, World
 
 Break = Callable[[pytest.MonkeyPatch], None]
 
@@ -45,6 +46,16 @@ def conflicts_overlooked(patch: pytest.MonkeyPatch) -> None:
 def versions_overlooked(patch: pytest.MonkeyPatch) -> None:
     """An equal value is taken for an untouched one."""
     patch.setattr(manner, "_touched", _async(value=False))
+
+
+def images_between_overlooked(patch: pytest.MonkeyPatch) -> None:
+    """What was seen of others between our writes is forgotten."""
+    patch.setattr(manner, "traces_of_others", _async(Traces()))
+
+
+def dirty_values_overlooked(patch: pytest.MonkeyPatch) -> None:
+    """What an action had written that was taken back since is put back."""
+    patch.setattr(manner, "dirty_fields", _async(frozenset()))
 
 
 def later_actions_overlooked(patch: pytest.MonkeyPatch) -> None:
@@ -113,6 +124,22 @@ def conditions_ignored(patch: pytest.MonkeyPatch) -> None:
 BROKEN: Final[dict[Break, tuple[World, Schedule]]] = {
     conflicts_overlooked: (PLAIN, (Act("update", 0, TITLE_B), Edit("set", 0, 0, 2), Undo())),
     versions_overlooked: (CONDITIONAL, (Act("update", 0, TITLE_B), Edit("aba"), Undo())),
+    images_between_overlooked: (
+        CONDITIONAL,
+        (Act("update", 0, TITLE_B), Edit("set", 0, 0, 1), Act("update", 0, STATE_B), Undo()),
+    ),
+    dirty_values_overlooked: (
+        LAGGING,
+        (
+            Act("update", 0, TITLE_B),
+            Act("update", 0, TITLE_C),
+            Undo(),
+            Edit("set", 0, 0, 2),
+            Wait(),
+            Undo("undo", 1),
+            Undo("action", 1),
+        ),
+    ),
     later_actions_overlooked: (PLAIN, (Act("update", 0, TITLE_B), Act("update", 0, TITLE_B), Undo())),
     mismatch_taken_for_ours: (PLAIN, (Act("update", 0, TITLE_B, gaps={2: Edit("set", 0, 0, 2)}), Undo())),
     exact_without_looking: (PLAIN, (Act("update", 0, TITLE_B), Undo(gaps={3: Edit("set", 0, 0, 2)}))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,8 @@ class Deed:
     """An action of the agent that took effect, as the service saw it.
 
     `shown` is the position that its before-image showed, `after` its after-image. `position` is that of its write, or
-    of the newest redo. `wrote` has what each unit held and then got, `named` the arguments.
+    of the newest redo, and `opened` what was read before that write. `wrote` has what each unit held and then got,
+    `named` the arguments.
     """
 
     action: str
@@ -35,6 +37,10 @@ class Deed:
     gone: bool = False
     outcome: dict[str, Any] = field(default_factory=dict)
     undone_at: int | None = None
+    opened: int | None = None
+
+    def __post_init__(self) -> None:
+        self.opened = self.shown
 
     def changed(self) -> dict[Unit, tuple[Value, Value]]:
         """What it made different."""
@@ -67,6 +73,10 @@ class Claim:
         """Whether it counts."""
         return not self.void and (self.deed is None or (self.deed.in_force and not self.deed.gone))
 
+    def stood(self, still: AbstractSet[str]) -> bool:
+        """Whether it counted while these actions were in force."""
+        return not self.void and self.deed is not None and self.deed.action in still and not self.deed.gone
+
     def onto(self, value: Value, unit: Unit) -> Value:
         """What the unit holds after it."""
         if unit[0] in COUNTERS and ABSENT not in {self.old, self.new}:
@@ -90,12 +100,15 @@ class Claims:
             claims.append(Claim(event.position, owner, event.foreign, old, new))
             claims.sort(key=lambda claim: claim.position)
 
-    def redone(self, deed: Deed, position: int) -> None:
-        """The action's claims count from here on and no longer from where they stood."""
+    def redone(self, deed: Deed, position: int, written: AbstractSet[Unit]) -> None:
+        """The action's claims count from here on and no longer from where they stood.
+
+        A redo writes what the action had changed, as far as its images told; `written` is what it did write.
+        """
         for unit, (old, new) in deed.wrote.items():
             key = deed.target, unit
             self._claims[key] = [claim for claim in self._claims[key] if claim.deed is not deed]
-            if old != new:
+            if old != new or unit in written:
                 self._claims[key].append(Claim(position, deed, False, old, new))
         deed.position = position
 
@@ -107,14 +120,15 @@ class Claims:
         """The claims on a unit, oldest first."""
         return self._claims.get(key, [])
 
-    def standing(self, key: Key, *, until: int | None = None) -> list[Claim]:
-        """Those that count, up to a position."""
-        return [claim for claim in self.of(key) if claim.stands and (until is None or claim.position < until)]
+    def standing(self, key: Key, *, until: int | None = None, still: AbstractSet[str] = frozenset()) -> list[Claim]:
+        """Those that count, up to a position; `still` are actions that counted at the time in question, too."""
+        found = [claim for claim in self.of(key) if claim.stands or claim.stood(still)]
+        return [claim for claim in found if until is None or claim.position < until]
 
-    def due(self, key: Key, *, until: int | None = None) -> Value:
+    def due(self, key: Key, *, until: int | None = None, still: AbstractSet[str] = frozenset()) -> Value:
         """What the unit should hold: the last claim that stands says it, and a counter adds them all up."""
         value = self._start.get(key, ABSENT)
-        for claim in self.standing(key, until=until):
+        for claim in self.standing(key, until=until, still=still):
             value = claim.onto(value, key[1])
         return value
 

@@ -24,6 +24,7 @@ class Evidence:
         self.original_of: dict[str, str] = {}
         self._compensations: set[str] = set()
         self._loose: set[Key] = set()
+        self._idle: dict[int, bool] = {}
         self._noticed = 0
         self._begun = 0
         self._faulty, self._began_at = False, 0.0
@@ -72,6 +73,21 @@ class Evidence:
             for d in self.deeds.values()
             if d is not deed and d.in_force and d.target == deed.target and d.position > deed.position
         ]
+
+    def _changed(self, deed: Deed) -> set[Unit]:
+        """What an action made different, as far as anybody could know.
+
+        Where writes are not conditional, others may write just before it what it then sets back to what its
+        before-image had shown: it undid an edit that nobody saw, and no image shows a change.
+        """
+        return {unit for unit in deed.changed() if not self._changed_unseen(deed, unit)}
+
+    def _changed_unseen(self, deed: Deed, unit: Unit) -> bool:
+        if self.world.conditional or deed.shown is None:
+            return False
+        shown = units(self.service.states[deed.shown].get(deed.target)).get(unit, ABSENT)
+        others = self._others(deed.target, deed.shown, deed.position)
+        return shown == deed.wrote[unit][1] and any(unit in event.changes() for event in others)
 
     def _before_first_look(self, target: str, unit: Unit, position: int, mine: int) -> bool:
         """What the arguments of a creation do not name is known only from its first reading."""

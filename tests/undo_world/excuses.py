@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from takeback.ports import UndoAnswer
 from tests.undo_world.claims import Claim, Deed, Key
-from tests.undo_world.evidence import Evidence, Wrong
-from tests.undo_world.records import ABSENT, COUNTERS, Unit, Value, units, visible
-from tests.undo_world.service import Event, Read
+from tests.undo_world.evidence import Wrong
+from tests.undo_world.records import ABSENT, COUNTERS, Unit, Value, units
+from tests.undo_world.service import Event
+from tests.undo_world.sightings import Sightings
 
 
-class Excuses(Evidence):
+class Excuses(Sightings):
     """Each loss is excused for one reason, or raises Wrong."""
 
     def _excuse(self, event: Event, unit: Unit, position: int, mine: int, old: Value, answer: UndoAnswer) -> str:
@@ -30,7 +31,9 @@ class Excuses(Evidence):
             self.tally.add("lost before a new record was first read")
             return "new"
         left = units(self.service.states[mine + 1].get(event.target)).get(unit, ABSENT) if mine >= 0 else ABSENT
-        if left == old and not self._tellable(event.target, unit, mine, position, reads):
+        if self._told(event.target, unit, mine, position):
+            raise Wrong(f"{what}, which could be told: {answer.text}")
+        if left == old:
             self.tally.add("an equal rewrite that cannot be told")
             return "equal"
         if self._hidden((event.target, unit), position, old, event.position) is not None:
@@ -39,12 +42,12 @@ class Excuses(Evidence):
 
     def _excuse_window(self, deed: Deed, answer: UndoAnswer) -> None:
         """What others wrote between an action's before-image and its write was never seen, nor can it come back."""
-        if self.world.conditional or deed.shown is None:
+        if self.world.conditional or deed.opened is None:
             return
         for unit in deed.wrote:
             for claim in self.claims.of((deed.target, unit)):
-                if claim.foreign and not claim.void and deed.shown <= claim.position < deed.position:
-                    if unit[0] in COUNTERS:
+                if claim.foreign and not claim.void and deed.opened <= claim.position < deed.position:
+                    if unit[0] in COUNTERS and not deed.whole:
                         continue
                     claim.void = "window"
                     undone = any(e.target == deed.target and unit in e.changes() for e in self._ours())
@@ -56,14 +59,14 @@ class Excuses(Evidence):
     def _in_window_of_action(self, target: str, unit: Unit, position: int) -> bool:
         """It came between the before-image and the write of an action, which wrote the same there."""
         return not self.world.conditional and any(
-            deed.target == target and deed.shown is not None and deed.shown <= position < deed.position
+            deed.target == target and deed.opened is not None and deed.opened <= position < deed.position
             for deed in self.deeds.values()
             if unit[0] in deed.fields
         )
 
     def _void_hidden(self, key: Key, last: Claim | None) -> bool:
         """Let what others wrote there and back again not count, if nothing showed it."""
-        if last is None or not last.foreign:
+        if last is None or not last.foreign or self._told(*key, self._last_of_guard(key, last.position), last.position):
             return False
         until = self._last_of_guard(key, len(self.service.journal))
         deed = self._hidden(key, last.position, last.new, until)
@@ -82,18 +85,3 @@ class Excuses(Evidence):
                 self.tally.add("an equal rewrite that cannot be told")
                 return deed
         return None
-
-    def _tellable(self, target: str, unit: Unit, mine: int, position: int, reads: list[Read]) -> bool:
-        """Whether only a rewrite of what we wrote explains the version."""
-        if not self.world.versions or target not in self.service.states[reads[-1].shown]:
-            return False  # what is absent has no version
-        step = self.service.journal[mine].step
-        after = [r for r in self.service.reads if r.step == step and r.target == target and r.shown > mine]
-        if not after or position < after[0].shown:
-            return False
-        then, now = after[0].shown, reads[-1].shown
-        journal = self.service.journal[then:now]
-        if any(not event.foreign and event.target == target for event in journal):
-            return False
-        old, new = (visible(self.service.states[at].get(target)) for at in (then, now))
-        return not any(old.get(name) != new.get(name) for name in old.keys() | new.keys() if name != unit[0])

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from tests.undo_world.claims import Deed
-from tests.undo_world.evidence import Evidence
-from tests.undo_world.records import ABSENT, COUNTERS, EXISTS, units, visible
+from tests.undo_world.records import ABSENT, COUNTERS, EXISTS, units
+from tests.undo_world.sightings import Sightings
 
 
-class Expectations(Evidence):
+class Expectations(Sightings):
     """Looks at the world before the step."""
 
     def _expectation(self, deed: Deed) -> str:
         """`exact` or `refused` where intent leaves no choice, else empty. Looks at the world before the step."""
         if self._faulty or not deed.in_force or not deed.changed():
             return ""
-        if self._disturbed(deed):
+        if self._disturbed(deed) or (not self.service.lag and self._stale_reads(deed)):
             return ""
         if deed.after is None or any((deed.target, unit) in self._loose for unit in deed.wrote):
             return ""
@@ -30,6 +30,11 @@ class Expectations(Evidence):
         if not others or self.world.versions or self.service.lag or deed.whole:
             return bool(others)
         return any({unit[0] for unit in event.wrote} & deed.fields or EXISTS in event.wrote for event in others)
+
+    def _stale_reads(self, deed: Deed) -> bool:
+        """A read of this step, or one of those that its images are made of, showed what was, though nothing said so."""
+        steps = {self.service.step, *(e.step for e in self.service.journal if not e.foreign), *self._idle}
+        return any(r.target == deed.target and r.step in steps and self._showed_what_was(r) for r in self.service.reads)
 
     def _too_fresh(self, deed: Deed) -> bool:
         """Reads may still show what was before a write on this record."""
@@ -84,16 +89,30 @@ class Expectations(Evidence):
         return any(event.target == deed.target and not event.wrote for event in journal)
 
     def _upon(self, other: Deed, deed: Deed) -> bool:
-        """Whether undoing the one may have to wait for the other; one that changed nothing is no reason."""
-        return deed.whole or other.whole or (bool(other.changed()) and bool(other.fields & deed.fields - COUNTERS))
+        """Whether undoing the one may have to wait for the other; one that clearly changed nothing is no reason."""
+        counts = bool(other.changed()) or self._blurred(other)
+        return deed.whole or other.whole or (counts and bool(other.fields & deed.fields - COUNTERS))
+
+    def _blurred(self, deed: Deed) -> bool:
+        """Others changed what it wrote before it was read back: what it did itself cannot be told any more."""
+        until = deed.after.shown if deed.after is not None else self._begun
+        return any(
+            event.changes().keys() & deed.wrote.keys() for event in self._others(deed.target, deed.position, until)
+        )
 
     def _explained(self, deed: Deed) -> bool:
-        assert deed.after is not None
-        ours = [
-            e.position + 1 for e in self.service.journal[: self._begun] if e.target == deed.target and not e.foreign
-        ]
-        then = max([deed.after.shown, *ours])
-        if not self._others(deed.target, then, self._begun):
-            return True
-        old, new = (visible(self.service.states[at].get(deed.target)) for at in (then, self._begun))
-        return any(old.get(name) != new.get(name) for name in old.keys() | new.keys() if name not in deed.fields)
+        """Wherever a version was seen to move, something else than the deed's fields was seen to move, too."""
+        return all(
+            not self._others(deed.target, then, now) or self._visible_elsewhere(deed, then, now)
+            for then, now in [*self._spans(deed.target, deed.position), self._unread(deed)]
+        )
+
+    def _unread(self, deed: Deed) -> tuple[int, int]:
+        """From the newest look at the end of a write until now: what an undo will read first."""
+        ours = [e.position for e in self.service.journal[: self._begun] if e.target == deed.target and not e.foreign]
+        newest = max([deed.position, *ours])
+        return self._after(deed.target, newest) or newest + 1, self._begun
+
+    def _visible_elsewhere(self, deed: Deed, then: int, now: int) -> bool:
+        old, new = (units(self.service.states[at].get(deed.target)) for at in (then, now))
+        return any(old.get(unit) != new.get(unit) for unit in old.keys() | new.keys() if unit[0] not in deed.fields)

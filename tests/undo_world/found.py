@@ -14,6 +14,29 @@ THE_NEW: Final = 2
 """Number of the first document that a schedule makes."""
 
 FOUND: Final[dict[str, tuple[World, Schedule]]] = {
+    "an undo that puts a whole record does not own what others write before it is read back": (
+        CONDITIONAL,
+        (
+            Act("replace", 0, TITLE_A, gaps={0: Edit("set", 0, 1, 1)}),
+            Edit("set", 1),
+            Undo(gaps={3: Edit("set", 0, 0, 1)}),
+            Act("update", 0, STATE_A),
+            Undo("undo"),
+        ),
+    ),
+    "what others counted in the window of a deletion is gone, and the window is named": (
+        PLAIN,
+        (Act("update", 0, TITLE_A), Act("delete", 0, gaps={1: Edit("add")}), Act("update", 0, TITLE_A), Undo(ref=1)),
+    ),
+    "a call that its condition stopped shows an equal rewrite by others": (
+        CONDITIONAL,
+        (
+            Act("update", 0, TITLE_C),
+            Edit("set", 0, 1, 1),
+            Act("update", 0, TITLE_A, gaps={0: Edit("set", 0, 0, 2), 1: Edit("set", 0, 0, 2)}),
+            Undo(),
+        ),
+    ),
     "what others wrote before the read-back is not ours": (
         PLAIN,
         (Act("update", 1, TITLE_A, gaps={2: Edit("set", 1, 0, 1)}), Undo()),
@@ -99,5 +122,95 @@ FOUND: Final[dict[str, tuple[World, Schedule]]] = {
     "a later deletion is a dependency although lagging reads showed no change of it": (
         LAGGING,
         (Act("delete", gaps={3: Edit("recreate")}), Act("delete"), Undo()),
+    ),
+    "what others blurred before it was read back is not known to have changed nothing": (
+        PLAIN,
+        (
+            Act("move", 0, TITLE_A),
+            Act("replace", 0, TITLE_A, gaps={2: Edit("set", 0, 0, 1)}),
+            Undo(),
+        ),
+    ),
+    "of several, the newest was read back while the older ones still stood": (
+        CONDITIONAL,
+        (
+            Act("update", 0, STATE_B),
+            Act("delete"),
+            Undo("last", 1, gaps={4: Edit("set", 0, 0, 1)}),
+        ),
+    ),
+    "what was back already was seen to be so before the others went back": (
+        PLAIN,
+        (Act("update", 0, TITLE_B), Act("update", 0, TITLE_A), Undo(gaps={0: Edit("set", 0, 0, 1)})),
+    ),
+    "an action rests on none whose change only a window held": (
+        PLAIN,
+        (
+            Act("update", 0, (*TITLE_A, *STATE_B), gaps={1: Edit("set", 0, 0, 1)}),
+            Act("update", 0, TITLE_A, gaps={0: Edit("set", 0, 0, 1)}),
+            Undo(),
+        ),
+    ),
+    "what only a window held cannot go back": (
+        PLAIN,
+        (
+            Act("update", 0, (*TITLE_A, *STATE_B), gaps={1: Edit("set", 0, 0, 1)}),
+            Act("update", 0, TITLE_B),
+            Undo(),
+        ),
+    ),
+    "an element written anew cannot be told where another one moved the version": (
+        CONDITIONAL,
+        (Act("leave", 0, TITLE_A), Act("join", 0, TITLE_A), Edit("join", 0, 0, 2), Edit("join"), Undo()),
+    ),
+    "another order of members explains no version": (
+        CONDITIONAL,
+        (Act("join", 0, TITLE_C), Edit("join"), Edit("join", 0, 0, 2), Undo()),
+    ),
+    "an action that failed explains no version, though it was read back": (
+        CONDITIONAL,
+        (Act("update", 0, STATE_B), Act("update", 0, TITLE_A, fault="refused"), Edit("set", 0, 1, 1), Undo()),
+    ),
+    "an equal rewrite between two writes of ours is seen by the version": (
+        CONDITIONAL,
+        (Act("update", 0, TITLE_B), Edit("set", 0, 0, 1), Act("update", 0, STATE_B), Undo()),
+    ),
+    "what others took away and put back between our writes is theirs, also without versions": (
+        PLAIN,
+        (
+            Act("update", 0, TITLE_B),
+            Edit("set", 0, 0, 2),
+            Act("update", 0, STATE_B),
+            Edit("set", 0, 0, 1),
+            Undo(),
+        ),
+    ),
+    "what we deleted and others made again is theirs, whoever made it first": (
+        CONDITIONAL,
+        (Act("create"), Act("delete", THE_NEW), Edit("recreate", THE_NEW), Undo()),
+    ),
+    "an element that others took away and put back is theirs": (
+        CONDITIONAL,
+        (
+            Act("join", 0, TITLE_C),
+            Edit("leave", 0, 0, 2),
+            Act("leave", 0, TITLE_A),
+            Edit("join", 0, 0, 2),
+            Edit("join", 0, 0, 0),
+            Undo(),
+        ),
+    ),
+    "a redo makes its own what it writes": (
+        PLAIN,
+        (
+            Act("update", 0, TITLE_B, gaps={1: Edit("set", 0, 0, 1)}),
+            Edit("set", 0, 0, 1),
+            Undo(),
+            Undo("undo"),
+        ),
+    ),
+    "where reads lag, a write that others had made already is shown by theirs": (
+        LAGGING,
+        (Act("update", 1, TITLE_B), Act("update", 0, TITLE_A), Edit("set", 1, 0, 0), Undo()),
     ),
 }

@@ -21,6 +21,9 @@ def _kind(service: Service, target: str) -> str:
 
 def meddle(service: Service, edit: Edit) -> None:
     """Do it as somebody else, if it can be done."""
+    if edit.kind == "behind":
+        service.behind = edit.value + 1
+        return
     if edit.kind in {"join", "leave"}:
         _meddle_with_group(service, edit)
         return

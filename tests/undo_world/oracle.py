@@ -19,6 +19,7 @@ from takeback.core.vocabulary import Status
 from takeback.ports import UndoAnswer
 from tests.undo_world.claims import Claim, Deed
 from tests.undo_world.evidence import Wrong
+from tests.undo_world.exactness import Exactness
 from tests.undo_world.excuses import Excuses
 from tests.undo_world.expectations import Expectations
 from tests.undo_world.records import ABSENT, BY_ELEMENT, COUNTERS, EXISTS, Unit, Value, units
@@ -33,7 +34,7 @@ class Standing:
     compensations: tuple[Action, ...]
 
 
-class Oracle(Excuses, Expectations):
+class Oracle(Excuses, Expectations, Exactness):
     """Judges one schedule, step by step."""
 
     def before_step(self, *, faulty: bool = False) -> None:
@@ -60,6 +61,7 @@ class Oracle(Excuses, Expectations):
             self._must(not ours, "a call that made no new action wrote something")
             return
         if not ours:
+            self._idle[self.service.step] = action.after is not None
             self._wrote_nothing(action, {*args, *(("count",) if tool == "add" else ())})
             return
         blind = self._faulty and kind in {"create", "comment"} and not action.in_force
@@ -124,6 +126,7 @@ class Oracle(Excuses, Expectations):
         was = {deed.action for deed in self.deeds.values() if deed.in_force}
         single = self._single(what, named)
         expected = self._expectation(single) if single else ""
+        self._met(single)
         ours = self._ours()
         self._noticed, begun = len(self.service.journal), self._noticed
         for event in self.service.journal[begun:]:
@@ -143,7 +146,7 @@ class Oracle(Excuses, Expectations):
             self._excuse_window(deed, answer)
         self._must_be_due(out)
         for deed in out:
-            self._must_be_what_it_says(deed, single is deed)
+            self._must_be_what_it_says(deed, single is deed, was)
             self._must_not_go_alone(deed, back)
             self.tally.add(f"undone: {deed.outcome.get('outcome', 'nothing to do')}")
         self.tally.counts["redone"] += len(back)
@@ -206,6 +209,7 @@ class Oracle(Excuses, Expectations):
         why = self._excuse(event, unit, theirs[-1].position, mine, old, answer)
         looked = [r.shown for r in self._reads(self._looked_at(event)) if r.position <= event.position]
         seen = [claim for claim in theirs if why == "window" and looked and claim.position < looked[-1]]
+        seen = seen if len(seen) < len(theirs) else []
         for claim in theirs[len(seen) :]:
             claim.void = why
         if seen and seen[-1].new != event.wrote[unit][1]:
@@ -227,43 +231,21 @@ class Oracle(Excuses, Expectations):
                     f"taken back: {[(d.action, d.outcome) for d in out]}"
                 )
 
-    def _must_be_what_it_says(self, deed: Deed, alone: bool) -> None:
-        """Exact was read back as it should be; whatever else is left was named."""
-        outcome = deed.outcome.get("outcome", "exact")
-        if not deed.changed():
-            return
-        self._must(outcome in {"exact", "compensated"}, f"{deed.action} is out of force with the outcome {outcome}")
-        if outcome != "exact":
-            return
-        ours = [e for e in self._ours() if e.target == deed.target and e.wrote.keys() & deed.wrote.keys()]
-        written = (max if alone else min)((e.position for e in ours), default=deed.position)
-        reads = [r for r in self._reads(deed.target) if r.shown > written]
-        self._must(reads, f"{deed.action} is called exact, and nothing was read back")
-        looks = reads[-1:] if alone else reads
-        self._must(
-            any(self._as_before(deed, units(self.service.states[r.shown].get(deed.target))) for r in looks),
-            f"{deed.action} is called exact, and what was read back is something else",
-        )
-
-    def _as_before(self, deed: Deed, seen: dict[Unit, Any]) -> bool:
-        return all(
-            seen.get(unit, ABSENT) == self.claims.due((deed.target, unit), until=deed.position)
-            for unit in deed.changed()
-            if unit[0] not in COUNTERS and (deed.target, unit) not in self._loose
-        )
-
     def _must_not_go_alone(self, deed: Deed, back: list[Deed]) -> None:
         for other in self._later(deed):
-            shared = {u for u in other.changed().keys() & deed.changed().keys() if u[0] not in COUNTERS}
+            shared = {u for u in self._changed(other) & self._changed(deed) if u[0] not in COUNTERS}
             if other.gone or other in back or (not shared and not deed.whole):
                 continue
             raise Wrong(f"{deed.action} went back, and {other.action}, which is upon it, stands")
 
     def _redone(self, back: list[Deed], ours: list[Event]) -> None:
         for deed in back:
-            written = [e.position for e in ours if e.target == deed.target]
-            self.claims.redone(deed, written[-1] if written else len(self.service.journal))
+            writes = [e for e in ours if e.target == deed.target]
+            position = writes[-1].position if writes else len(self.service.journal)
+            self.claims.redone(deed, position, {unit for event in writes for unit in event.changes()})
             deed.step = self.service.step
+            looks = [r.shown for r in self._reads(deed.target) if r.position <= position]
+            deed.opened = looks[-1] if writes and looks else position
 
     def _loosen(self, standing: dict[str, Standing], was: set[str]) -> None:
         """What failed may stand either way, and so may what was named as residue."""

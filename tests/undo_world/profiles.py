@@ -14,6 +14,13 @@ SINGLE: Final = Profile(
     undos=("action",),
     gaps=2,
 )
+BEHIND: Final = Profile(
+    "reads that fall behind",
+    acts=("update", "update", "replace", "move", "add", "delete"),
+    edits=("set", "behind", "behind", "aba"),
+    undos=("action",),
+    gaps=2,
+)
 LIVES: Final = Profile(
     "made and removed",
     acts=("create", "delete", "update"),

@@ -78,8 +78,3 @@ def units(record: Record | None) -> dict[Unit, Any]:
         else:
             found[name,] = tuple(value) if isinstance(value, list) else value
     return found
-
-
-def visible(record: Record | None) -> dict[str, Any]:
-    """The fields that a comparison looks at, by name."""
-    return {} if record is None else {name: value for name, value in record.items() if name != IGNORED}

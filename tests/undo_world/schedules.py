@@ -26,6 +26,7 @@ EDITS: Final = (
     "recreate",
     "touch",
     "comment",
+    "behind",
 )
 UNDOS: Final = ("action", "last", "since", "run", "undo")
 

@@ -61,6 +61,8 @@ class Service:
     states: list[dict[str, Record]] = field(default_factory=list)
     marks: list[dict[str, int]] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
+    behind: int = 0
+    fell: int = 0
     by: str = OTHERS
     step: int = 0
 
@@ -146,8 +148,9 @@ class Service:
         return self.states[shown].get(target), version
 
     def shown(self) -> int:
-        """The position whose state reads show at this moment."""
+        """The position whose state reads show now; by mistake, some are `behind` by a few writes, never two on end."""
         if not self.lag:
-            return len(self.journal)
+            self.fell, self.behind = 0 if self.fell else self.behind, 0
+            return max(0, len(self.journal) - self.fell)
         until = self.now() - self.lag
         return sum(event.at <= until for event in self.journal)

@@ -32,7 +32,6 @@ VERSIONED: Final = World("versioned", conditional=False, versions=True)
 PLAIN: Final = World("plain", conditional=False, versions=False)
 LAGGING: Final = World("lagging", conditional=False, versions=False, lag=2.0)
 LAGGING_CONDITIONAL: Final = World("lagging conditional", conditional=True, versions=True, lag=2.0)
-WORLDS: Final = (CONDITIONAL, VERSIONED, PLAIN, LAGGING, LAGGING_CONDITIONAL)
 
 _POLICY: Final = """
 [defaults]

@@ -22,7 +22,7 @@ from takeback.core.states import Happening
 from takeback.core.vocabulary import Origin
 from takeback.guard.following import followed
 from takeback.guard.probing import probe
-from takeback.guard.purposes import declared_fields, image_variables
+from takeback.guard.purposes import image_variables
 from takeback.guard.reading import take_image
 from takeback.guard.recording import blob, first, next_fact, with_companions
 from takeback.guard.sending import Sent, idempotency_of, send, whole_call
@@ -80,7 +80,7 @@ async def claim(
     images = dict([blob(stored.document())]) if stored is not None else {}
     changes: dict[str, Any] = {
         "before": next(iter(images), None),
-        "fields": declared_fields(work, work.arguments, before),
+        "fields": work.purpose.declares(work, before),
         "sent_at": now,
         "deadline": deadline,
         "targets": labelled(work, before=stored),

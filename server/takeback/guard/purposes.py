@@ -41,6 +41,10 @@ class AgentCall:
             check_boundary(rule.require, work.variables, before)
         return work.arguments
 
+    def declares(self, work: Work, before: Image | None) -> tuple[str, ...]:
+        """What the rule says, or the arguments."""
+        return declared_fields(work, work.arguments, before)
+
     def check(
         self, work: Work, sent: Mapping[str, JSON], before: Image | None, after: Image | None, result: JSON
     ) -> Verification:

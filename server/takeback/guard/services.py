@@ -156,6 +156,9 @@ class Purpose(Protocol):
     def located(self, work: Work, result: JSON) -> Work:
         """The work with the targets and reads that only the tool's result names."""
 
+    def declares(self, work: Work, before: Image | None) -> tuple[str, ...]:
+        """The fields that it means to write, of those that its arguments name."""
+
     def check(
         self, work: Work, sent: Mapping[str, JSON], before: Image | None, after: Image | None, result: JSON
     ) -> Verification:

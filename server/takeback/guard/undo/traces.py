@@ -59,7 +59,8 @@ async def traces_of_others(
     for one, other in seen:
         if one is not None and other is not None and _comparable(one, other):
             found |= _retaken(one, other, current, differing, ignore, lists)
-    silent = any(_silent(one, other, ignore, lists) for one, other in shown)
+    told = seen if last != action.after else shown  # what lies between the action itself and now is looked at elsewhere
+    silent = any(_silent(one, other, ignore, lists) for one, other in told)
     return Traces(silent and not await used_since(services, action, action), frozenset(found))
 
 

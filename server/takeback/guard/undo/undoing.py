@@ -9,7 +9,7 @@ from typing import Any, Final
 from takeback.core.action import Action, Event
 from takeback.core.canonical import digest
 from takeback.core.expressions import Expression, ExpressionError
-from takeback.core.images import Image, differences
+from takeback.core.images import WHOLE, Image, differences, leaf
 from takeback.core.jsontext import JSON
 from takeback.core.operation import fingerprint
 from takeback.core.policy.decide import Decision, canonical_id, target_variables
@@ -111,6 +111,13 @@ class Undoing:
         decision = replace(work.decision, targets=(replace(targets[0], id=new, label=None),))
         return replace(work, decision=decision, readings=found)
 
+    def declares(self, work: Work, before: Image | None) -> tuple[str, ...]:
+        """What is to go back. The rest of a whole record is sent as it was found: that is others' still."""
+        named = declared_fields(work, work.arguments, before)
+        wanted = {leaf(name) for name in self.plan.remedy.expected}
+        mine = tuple(name for name in named if name in wanted)
+        return mine if mine and WHOLE not in wanted else named
+
     def check(
         self, work: Work, sent: Mapping[str, JSON], before: Image | None, after: Image | None, result: JSON
     ) -> Verification:
@@ -162,6 +169,10 @@ class Undoing:
                 # From what was loaded: a claim that was refused is made again, and moved nothing.
                 loaded = self.plan.action
                 return next_fact(self.services, loaded, Happening.COMPENSATE, actor=actor, detail=self.reason)
+            case Happening.CLAIM if self.first:
+                # It only says so; but where somebody has brought the undo to its end meanwhile, nothing is claimed.
+                loaded, goes_on = self.plan.action, "the undo goes on"
+                return next_fact(self.services, loaded, Happening.NOTE, actor=actor, detail=goes_on)
             case Happening.SUCCEED if self.last:
                 document = self.outcome.document() if self.outcome is not None else None
                 return next_fact(

@@ -43,9 +43,14 @@ def test_an_unchanged_set_may_still_land() -> None:
     assert kind() == "queue", "nothing says by when it would have landed"
 
 
-@pytest.mark.parametrize("current", [None, UNREADABLE, image({"priority": "urgent"}), image(None)])
+@pytest.mark.parametrize("current", [None, image({"priority": "urgent"}), image(None)])
 def test_a_set_that_cannot_be_explained_goes_to_a_person(current: Any) -> None:
     assert kind(current=current, lands_within=SOON, now=NOW + SOON) == "queue"
+
+
+def test_one_look_that_fails_proves_nothing() -> None:
+    assert kind(current=UNREADABLE, lands_within=SOON, now=NOW + SOON) == "wait"
+    assert kind(Effect.ONCE, probed=True, lands_within=SOON, now=NOW + SOON) == "wait"
 
 
 def test_a_once_is_settled_by_a_probe_only() -> None:

@@ -192,7 +192,7 @@ async def test_nothing_is_sent_under_a_lease_that_is_somebody_elses(tmp_path: Pa
         services.ledger.commit = stalls  # type: ignore[method-assign]
         reply = await one.call("set", HIGH)
         assert desk.effects == 0
-        assert "nothing was sent" in said(reply)
+        assert "Nothing was sent by it" in said(reply)
         assert (await actions(other))[0].status is Status.FAILED
 
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.matrix.expected import STALL, Cell, limit_of, today
+from tests.matrix.expected import EXPECTED, STALL, Cell, limit_of
 from tests.matrix.oracle import Account, wrong
 from tests.matrix.playing import CELLS, played, worlds
 from tests.matrix.policies import KINDS
@@ -33,7 +33,7 @@ def not_as_stated(accounts: dict[Cell, Account]) -> Iterator[str]:
     """What came to something else."""
     for cell, account in accounts.items():
         broken = list(wrong(account))
-        if bool(broken) is not bool(limit_of(cell)) or account.summary != today(cell):
+        if bool(broken) is not bool(limit_of(cell)) or account.summary != EXPECTED[cell]:
             yield f"{' | '.join(cell)}: {account.summary} {broken}"
 
 

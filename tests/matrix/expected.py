@@ -99,31 +99,6 @@ LIMITS: Final[dict[tuple[str, Rule], tuple[str, str]]] = {
 """Where at most one effect is not kept: on which upstreams, and why."""
 
 
-_LOOKS_ONCE: Final = (
-    "A known fault: looking would settle it, but the guard looks once, and a look that fails while the upstream is "
-    "away is taken for one that cannot be had: a person is asked, also when the upstream is soon back."
-)
-
-FAULTS: Final[dict[tuple[str, Rule], tuple[str, str, str]]] = {
-    ("the reply is lost, and that of the first look, too", "set"): ("stdio mcp", _OPEN, _LOOKS_ONCE),
-    ("the reply is lost, and that of the first look, too", "note"): ("stdio mcp", _OPEN, _LOOKS_ONCE),
-    ("the upstream commits, and dies before it answers", "set"): ("mcp api", _OPEN, _LOOKS_ONCE),
-    ("the upstream commits, and dies before it answers", "note"): ("mcp api", _OPEN, _LOOKS_ONCE),
-}
-"""Where the guard does less than it should as yet: on which upstreams, what comes of it today, and why."""
-
-
-def fault_of(cell: Cell) -> str | None:
-    """Why a cell comes to less than is stated."""
-    kinds, _, why = FAULTS.get((cell.row, cell.rule), ("", "", ""))
-    return why if cell.kind in kinds.split() else None
-
-
-def today(cell: Cell) -> str:
-    """What comes of a cell."""
-    return FAULTS[cell.row, cell.rule][1] if fault_of(cell) is not None else EXPECTED[cell]
-
-
 def limit_of(cell: Cell) -> str | None:
     """Why a cell does not hold what all others do."""
     kinds, why = LIMITS.get((cell.row, cell.rule), ("", ""))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.matrix.expected import FAULTS, LIMITS, Cell, fault_of, limit_of
+from tests.matrix.expected import LIMITS, Cell, limit_of
 from tests.matrix.policies import KIND_NAMES, KINDS, RULE_NAMES, RULES, Kind
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "faults.md"
@@ -66,12 +66,12 @@ def _square(cell: Cell, summary: str) -> str:
     counted, told = summary.split(": ")
     effects, status = counted.split(" ")
     state = "" if status == "succeeded" else f" `{status}`"
-    note = f" ({_reasons().index(why) + 1})" if (why := limit_of(cell) or fault_of(cell)) is not None else ""
+    note = f" ({_reasons().index(why) + 1})" if (why := limit_of(cell)) is not None else ""
     return f"{effects}{state}: {told.replace(', ', ' → ')}{note}"
 
 
 def _reasons() -> list[str]:
-    return list(dict.fromkeys([*(why for _, why in LIMITS.values()), *(why for _, _, why in FAULTS.values())]))
+    return list(dict.fromkeys(why for _, why in LIMITS.values()))
 
 
 def _notes() -> Iterator[str]:

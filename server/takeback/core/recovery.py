@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
 from takeback.core.action import Action
 from takeback.core.images import Image, equal_images
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Effect, Verified
+
+LOOK_AGAIN: Final = timedelta(seconds=1)
+"""After which a target that could not be read is read again, at first."""
 
 Kind = Literal["took_effect", "same_key", "new_attempt", "wait", "queue"]
 
@@ -25,7 +28,11 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything that was read or is known. `found` is the probe's answer (None: no probe, or it gave no answer)."""
+    """Everything that was read or is known.
+
+    `found` is the probe's answer; None where there is no probe, or, where there is one that could tell (`probed`), it
+    gave no answer this time.
+    """
 
     action: Action
     now: datetime
@@ -35,6 +42,7 @@ class Evidence:
     verification: Verification | None = None
     ignore: tuple[str, ...] = ()
     found: bool | None = None
+    probed: bool = False
     lands_within: timedelta | None = None
     read_lag: timedelta = timedelta(0)
 
@@ -51,6 +59,8 @@ def diagnose(evidence: Evidence) -> Diagnosis:
 
 
 def _once(evidence: Evidence) -> Diagnosis:
+    if evidence.found is None and evidence.probed:
+        return _unseen(evidence, "the probe gives no answer now")
     if evidence.found is None:
         return Diagnosis(
             "queue", "a call that acts once can only be settled by a probe, and there is none or it failed"
@@ -64,8 +74,10 @@ def _once(evidence: Evidence) -> Diagnosis:
 
 
 def _set(evidence: Evidence) -> Diagnosis:
-    if evidence.current is None or not evidence.current.readable:
-        return Diagnosis("queue", "the target could not be read")
+    if evidence.current is None:
+        return Diagnosis("queue", "there is no way to read the target")
+    if not evidence.current.readable:
+        return _unseen(evidence, "the target cannot be read now")
     if evidence.verification is not None and evidence.verification.verified is Verified.YES:
         return Diagnosis("took_effect", "the target is as the call would have made it")
     before = evidence.before
@@ -77,6 +89,11 @@ def _set(evidence: Evidence) -> Diagnosis:
     if evidence.now < landing:
         return Diagnosis("wait", "the target is unchanged so far; the call may still land", landing)
     return Diagnosis("new_attempt", "the target is unchanged, and the call can no longer land")
+
+
+def _unseen(evidence: Evidence, why: str) -> Diagnosis:
+    """One look that fails proves nothing: there will be another."""
+    return Diagnosis("wait", why, evidence.now + LOOK_AGAIN)
 
 
 def _landing(evidence: Evidence) -> datetime | None:

@@ -146,6 +146,19 @@ def in_doubt(action: Action, why: str) -> str:
     )
 
 
+def unrecorded(action: Action, why: str, *, sent: bool) -> str:
+    """When what came of a claimed action could not be written down by this guard: it, or another one, will look."""
+    if not sent:
+        return (
+            f"[takeback {action.id}] Not executed by this guard: {why}. Nothing was sent by it; another one may have "
+            "taken over. Call again in a moment to be told what became of it."
+        )
+    return (
+        f"[takeback {action.id}] The outcome is unknown: the call was sent, and {why}. It is looked at as soon as the "
+        "ledger can be used. Call again in a moment to be told what became of it; nothing is executed twice by that."
+    )
+
+
 def no_effect(action: Action, why: str) -> str:
     """Every attempt failed in doubt, and looking shows that none of them did anything."""
     return (

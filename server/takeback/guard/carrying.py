@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from takeback.core.limits import exceeded
 from takeback.core.states import Happening
 from takeback.core.vocabulary import RetryLayer, Status
-from takeback.core.wording import in_doubt, limit_reached
+from takeback.core.wording import limit_reached, unrecorded
 from takeback.guard.asking import carried
 from takeback.guard.concluding import conclude
 from takeback.guard.execution import Begun, limits_of
@@ -32,16 +32,16 @@ async def carry_out(services: Services, begun: Begun) -> Reply:
             return await conclude(services, begun, sent)
         except LedgerFailure as failure:
             # The claim stands, so whoever comes next finds the action running under a lapsed lease, and looks.
-            said = "nothing was sent" if sent.not_sent is not None else "the call was sent"
-            why = f"{said}, and its outcome could not be recorded ({failure})"
-            return own_word(in_doubt(begun.action, why), begun.action, layer=RetryLayer.WORKFLOW)
+            why = f"its outcome could not be recorded ({failure})"
+            text = unrecorded(begun.action, why, sent=sent.not_sent is None)
+            return own_word(text, begun.action, layer=RetryLayer.WORKFLOW)
     except asyncio.CancelledError:
         await hand_over(services, begun)
         raise
     except Exception:
         log.exception("what came of %s could not be told", begun.action.id)
-        why = "the call was sent, and the guard failed over its outcome"
-        return own_word(in_doubt(begun.action, why), begun.action, layer=RetryLayer.WORKFLOW)
+        text = unrecorded(begun.action, "the guard failed over its outcome", sent=True)
+        return own_word(text, begun.action, layer=RetryLayer.WORKFLOW)
 
 
 async def hand_over(services: Services, begun: Begun) -> None:

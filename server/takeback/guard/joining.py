@@ -8,7 +8,7 @@ from typing import Final
 
 from takeback.core.action import Action
 from takeback.core.vocabulary import RetryLayer, Status
-from takeback.core.wording import denied, in_doubt, in_progress, occupied, pending
+from takeback.core.wording import denied, in_doubt, in_progress, occupied, pending, unrecorded
 from takeback.guard import approving
 from takeback.guard.carrying import begin, free, limit_stop
 from takeback.guard.execution import Begun, before_image, claim
@@ -77,7 +77,7 @@ async def taken_over(services: Services, work: Work, standing: Standing, action:
         raise
     except LedgerFailure as failure:
         why = f"what became of it could not be recorded ({failure})"
-        return own_word(in_doubt(action, why), action, layer=RetryLayer.WORKFLOW)
+        return own_word(unrecorded(action, why, sent=True), action, layer=RetryLayer.WORKFLOW)
 
 
 async def _still_pending(services: Services, action: Action) -> Reply:

@@ -22,6 +22,8 @@ async def judge_call(services: Services, work: Work, standing: Standing) -> Verd
         return Replay(earlier)
     if work.client_key is not None and earlier is not None and earlier.status is Status.COMPENSATED:
         return Refuse(earlier, "undone_by_other")
+    if earlier is not None and earlier.status is Status.SUCCEEDED and work.origin in {Origin.UNDO, Origin.REDO}:
+        return Replay(earlier)  # what was taken back is taken back, whatever was written since
     if earlier is not None and earlier.status is Status.SUCCEEDED:
         own = {work.caller.run, earlier.run}
         found = await services.ledger.later_writes(earlier)

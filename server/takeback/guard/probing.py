@@ -32,6 +32,13 @@ async def probe(services: Services, work: Work, before: Image | None, action: Ac
         return None
 
 
+def can_tell(work: Work, action: Action) -> bool:
+    """Whether there is a probe whose answer says something about the action."""
+    rule = work.decision.rule
+    told = action.found_before is not True and work.origin is not Origin.REPEAT
+    return rule is not None and rule.probe is not None and told
+
+
 async def seen(
     services: Services, work: Work, before: Image | None, verification: Verification, action: Action
 ) -> Verification:

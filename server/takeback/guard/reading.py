@@ -16,9 +16,9 @@ from takeback.core.redaction import is_redacted
 from takeback.core.results import read_part
 from takeback.guard.catalog import Entry
 from takeback.guard.readings import Reading
-from takeback.guard.retrying import patiently
+from takeback.guard.retrying import Withheld, patiently
 from takeback.guard.services import Services
-from takeback.ports import Busy, ToolFailure
+from takeback.ports import NotSent, OutcomeUnknown, ToolFailure
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ READ_TIMEOUT: Final = 30.0
 
 
 async def ask(services: Services, entry: Entry, arguments: Mapping[str, JSON]) -> dict[str, Any]:
-    """The result of a read of the guard's own. An upstream that is busy is asked again when it says, within bounds.
+    """The result of a read of the guard's own. One that gets no answer is asked again, within bounds.
 
     Raises:
         ToolFailure: as the tool client does.
@@ -35,10 +35,14 @@ async def ask(services: Services, entry: Entry, arguments: Mapping[str, JSON]) -
     params = {"name": entry.definition.name, "arguments": dict(arguments)}
 
     async def attempt() -> dict[str, Any]:
-        return await entry.client.request("tools/call", params, timeout=READ_TIMEOUT)
+        left = (deadline - services.clock.now()).total_seconds()
+        if left <= 0:
+            raise Withheld("deadline", "it gave no answer in time")
+        return await entry.client.request("tools/call", params, timeout=left)
 
     deadline = services.clock.now() + timedelta(seconds=READ_TIMEOUT)
-    return await patiently(services, services.policy.file.defaults.retry, deadline, attempt, again=(Busy,))
+    retry = services.policy.file.defaults.retry
+    return await patiently(services, retry, deadline, attempt, again=(NotSent, OutcomeUnknown))
 
 
 async def take_image(services: Services, wanted: tuple[Reading, ...], variables: Mapping[str, JSON]) -> Image:

@@ -19,7 +19,7 @@ from takeback.core.wording import in_doubt, no_effect, took_effect
 from takeback.guard.asking import carried
 from takeback.guard.concluding import REBUILT, conclude, end, succeeded
 from takeback.guard.execution import Begun
-from takeback.guard.probing import probe
+from takeback.guard.probing import can_tell, probe
 from takeback.guard.reading import take_image
 from takeback.guard.recording import Fact, next_fact, recovery_item, with_companions
 from takeback.guard.replies import Reply, own_word
@@ -77,7 +77,7 @@ async def settle(services: Services, begun: Begun, why: str) -> Reply:
         begun = await _lost_again(services, begun, sent)
     if diagnosis.kind == "new_attempt":
         return await _without_effect(services, begun, diagnosis, why)
-    return await _queue(services, begun, diagnosis, why, give_up=diagnosis.kind != "same_key")
+    return await _queue(services, begun, diagnosis, why, give_up=diagnosis.kind == "queue")
 
 
 async def _without_effect(services: Services, begun: Begun, diagnosis: Diagnosis, why: str) -> Reply:
@@ -111,6 +111,7 @@ async def _look(services: Services, begun: Begun) -> tuple[Image | None, Verific
         verification=verification,
         ignore=work.ignore,
         found=await probe(services, work, begun.before, begun.action),
+        probed=can_tell(work, begun.action),
         lands_within=services.policy.lands_within(work.decision.rule, work.entry.client.name),
         read_lag=services.policy.read_lag(work.decision.rule, work.entry.client.name),
     )

@@ -63,7 +63,8 @@ class Worker:
         rest = min(self._services.keeper.lease / 2, timedelta(seconds=LONGEST_REST)).total_seconds()
         while True:
             try:
-                await self.sweep()
+                # Shielded: one that is broken off would leave leases behind. A guard that stops waits for it.
+                await self._services.tasks.shielded(self.sweep())
             except LedgerFailure as failure:
                 log.warning("nothing could be taken up: %s", failure)
             except Exception:

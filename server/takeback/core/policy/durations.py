@@ -13,8 +13,12 @@ LONGEST: Final = timedelta(days=3660)
 SHORTEST: Final = timedelta(days=1)
 """For which something is kept at the least: retries come within it, and limits count by days."""
 
+BRIEFEST: Final = timedelta(seconds=1)
+"""For which something is held at the least: shorter ones run out while a busy machine breathes."""
+
 _POSITIVE: Final = frozenset({"timeout", "start_timeout", "approval_expires", "undo_within", "valid_for"})
 _KEPT: Final = frozenset({"images", "runs"})
+_HELD: Final = frozenset({"lease", "rest"})
 _MAY_BE_ZERO: Final = frozenset({"join_within", "lands_within", "read_lag", "backoff", "max"})
 
 
@@ -23,7 +27,7 @@ def durations(document: Mapping[str, Any]) -> list[Mistake]:
     return [
         Mistake((*keys, key), problem)
         for keys, table in _tables(document)
-        for key in sorted(_POSITIVE | _MAY_BE_ZERO | _KEPT)
+        for key in sorted(_POSITIVE | _MAY_BE_ZERO | _KEPT | _HELD)
         if key in table and (problem := _problem(key, table[key]))
     ]
 
@@ -37,6 +41,8 @@ def _problem(key: str, value: object) -> str:
         return "is longer than ten years"
     if not span and key in _POSITIVE:
         return "must be longer than nothing"
+    if span < BRIEFEST and key in _HELD:
+        return "is shorter than a second"
     if span < SHORTEST and key in _KEPT:
         return "is shorter than a day"
     return "is longer than ten years" if span > LONGEST else ""
@@ -44,13 +50,14 @@ def _problem(key: str, value: object) -> str:
 
 def _tables(document: Mapping[str, Any]) -> Iterator[tuple[Keys, Mapping[str, Any]]]:
     for place in _places(document):
-        for keys in (place, (*place, "retry"), (*place, "idempotency")):
+        for keys in (place, (*place, "retry"), (*place, "idempotency"), (*place, "breaker")):
             if isinstance(found := at(document, keys), Mapping):
                 yield keys, found
 
 
 def _places(document: Mapping[str, Any]) -> Iterator[Keys]:
     yield ("defaults",)
+    yield ("ledger",)
     yield ("retention",)
     upstreams, rules = document.get("upstream"), document.get("rule")
     yield from (("upstream", name) for name in upstreams) if isinstance(upstreams, Mapping) else ()

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.postgresql import postgresql
@@ -34,14 +34,20 @@ from takeback.ledger import SqlLedger, open_ledger, rows, schema
 from takeback.ledger.images import packed
 from takeback.ports import Approach, Change, HistoryQuery
 
-SIZES: Final = (1_000, 1_000_000)
-QUICK: Final = (1_000, 20_000)
+SIZES: Final = (1_000, 1_024_000)
+QUICK: Final = (1_000, 32_000)
 A_RUN: Final = 50
 """Actions in one run."""
 WAITING: Final = 100
 """Open entries of the recovery queue, in each ledger."""
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
-AT_A_TIME: Final = 2_000
+FIRST: Final = 1_000
+COPIED: Final = {
+    "actions": ("id", "run", "operation", "key"),
+    "events": ("action",),
+    "action_targets": ("action", "lease_name", "id"),
+}
+"""The tables that are doubled, and what must be told apart in them."""
 
 _numbers = itertools.count()
 
@@ -67,20 +73,44 @@ def action(number: int, status: Happening = Happening.SUCCEED) -> tuple[list[Eve
 
 
 async def fill(url: str, size: int) -> None:
-    """Put so many actions into a ledger whose tables are there, in bulk."""
+    """Put so many actions into a ledger whose tables are there: the first thousand one by one, the rest by doubling."""
     engine = create_async_engine(url)
     pictures = [packed(digest(["image", n]), canonical({"n": n, "text": "x" * 300})) for n in range(997)]
+    found = [action(number) for number in range(min(size, FIRST))]
     async with engine.begin() as connection:
         await connection.execute(insert(schema.images), pictures)
-    for start in range(0, size, AT_A_TIME):
-        found = [action(number) for number in range(start, min(start + AT_A_TIME, size))]
+        await connection.execute(insert(schema.actions), [rows.action_row(one) for _, one in found])
         told = [rows.event_row(event) for events, _ in found for event in events]
+        await connection.execute(insert(schema.events), told)
+        await connection.execute(
+            insert(schema.action_targets), [row for _, one in found for row in rows.target_rows(one)]
+        )
+    for at in range(doublings(size)):
         async with engine.begin() as connection:
-            await connection.execute(insert(schema.actions), [rows.action_row(one) for _, one in found])
-            await connection.execute(insert(schema.events), told)
-            aimed = [row for _, one in found for row in rows.target_rows(one)]
-            await connection.execute(insert(schema.action_targets), aimed)
+            for table, renamed in COPIED.items():
+                await connection.execute(text(_copy(table, renamed, f".{at}")))
+    async with engine.begin() as connection:
+        await connection.execute(text("ANALYZE"))
     await engine.dispose()
+
+
+def doublings(size: int) -> int:
+    """How often the first thousand are doubled."""
+    return max(size // FIRST, 1).bit_length() - 1
+
+
+def _copy(table: str, renamed: tuple[str, ...], suffix: str) -> str:
+    """Every row of a table once more, under other names."""
+    columns = [column.name for column in schema.metadata.tables[table].columns if column.name != "ord"]
+    values = [f"{name} || '{suffix}'" if name in renamed else f'"{name}"' for name in columns]
+    names = ", ".join(f'"{name}"' for name in columns)
+    return f"INSERT INTO {table} ({names}) SELECT {', '.join(values)} FROM {table}"  # noqa: S608 - names of our own
+
+
+def known(size: int) -> str:
+    """The suffix of some copy of the first thousand: another one each time."""
+    chosen = next(_numbers) * 7919
+    return "".join(f".{at}" for at in range(doublings(size)) if chosen >> at & 1)
 
 
 async def queue(ledger: SqlLedger, size: int) -> None:
@@ -124,12 +154,12 @@ async def _claim(ledger: SqlLedger, _size: int) -> None:
 
 
 async def _look(ledger: SqlLedger, size: int) -> None:
-    known = action(next(_numbers) * 7919 % size)[1]
+    one = action(next(_numbers) % FIRST)[1]
     found = await ledger.approach(
         Approach(
             tenant="acme",
-            run=known.run,
-            operation=known.operation,
+            run=one.run,
+            operation=one.operation + known(size),
             holder="h",
             lease_names=(),
             lease_for=timedelta(seconds=20),
@@ -144,7 +174,7 @@ async def _history(ledger: SqlLedger, _size: int) -> None:
 
 
 async def _run(ledger: SqlLedger, size: int) -> None:
-    run = f"r{next(_numbers) * 7919 % size // A_RUN}"
+    run = f"r{next(_numbers) % (FIRST // A_RUN)}{known(size)}"
     assert (await ledger.history(HistoryQuery(tenant="acme", run=run))).actions
 
 
@@ -161,8 +191,8 @@ async def _unattended(ledger: SqlLedger, _size: int) -> None:
 
 
 async def _one(ledger: SqlLedger, size: int) -> None:
-    number = next(_numbers) * 7919 % size
-    assert len(await ledger.events("acme", f"a{number}")) == 2  # noqa: PLR2004 - claimed, and succeeded
+    name = f"a{next(_numbers) % FIRST}{known(size)}"
+    assert len(await ledger.events("acme", name)) == 2  # noqa: PLR2004 - claimed, and succeeded
 
 
 QUESTIONS: Final[dict[str, Ask]] = {
@@ -224,7 +254,7 @@ def lines(found: dict[str, list[float]]) -> Iterator[tuple[str, ...]]:
 def main() -> None:
     """Measure as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description="Ledgers of two sizes.")
-    parser.add_argument("--quick", action="store_true", help="20,000 actions instead of a million: a look")
+    parser.add_argument("--quick", action="store_true", help="32,000 actions instead of a million: a look")
     parser.add_argument("--postgresql", action="store_true", help="on PostgreSQL instead of SQLite")
     parser.add_argument("--rounds", type=int, default=50, help="how often each question is asked")
     options = parser.parse_args()

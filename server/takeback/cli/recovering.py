@@ -55,10 +55,12 @@ def resolve(
     as_json: AsJson = False,
 ) -> None:
     """Say what became of an action in doubt, or close an entry of the recovery queue."""
-    chosen: list[Decision] = []
-    chosen += ["took_effect"] if took_effect else []
-    chosen += ["no_effect"] if no_effect else []
-    chosen += ["close"] if close else []
+    options: tuple[tuple[Decision, bool], ...] = (
+        ("took_effect", took_effect),
+        ("no_effect", no_effect),
+        ("close", close),
+    )
+    chosen = [decision for decision, wanted in options if wanted]
     if len(chosen) != 1:
         fail("Nothing was decided: choose one of --took-effect, --no-effect and --close.", Exit.USAGE)
 

@@ -78,4 +78,5 @@ def of_action(tenant: str, action_id: str) -> Select[Any]:
 
 def tombstone_from(row: Mapping[Any, Any]) -> Tombstone:
     """The tombstone of a row."""
-    return Tombstone(**{**row, "status": Status(row["status"])})
+    values: dict[str, Any] = {**row, "status": Status(row["status"])}
+    return Tombstone(**values)

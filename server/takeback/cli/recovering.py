@@ -60,7 +60,7 @@ def resolve(
         ("no_effect", no_effect),
         ("close", close),
     )
-    chosen = [decision for decision, wanted in options if wanted]
+    chosen: list[Decision] = [decision for decision, wanted in options if wanted]
     if len(chosen) != 1:
         fail("Nothing was decided: choose one of --took-effect, --no-effect and --close.", Exit.USAGE)
 

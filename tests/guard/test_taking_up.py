@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from takeback.core.vocabulary import RunStatus, Status, Verified
 from takeback.guard.approving import NotDecidable
 from takeback.guard.concluding import LATE, TOO_LATE
 from takeback.guard.recording import next_fact
+from takeback.guard.undo.undoing import carry_out
 from takeback.guard.worker import Worker
 from takeback.ports import Change, LedgerFailure, NotSent, OutcomeUnknown
 from takeback.testing import GuardForTests, ManualClock, NamedProcesses, guarded
@@ -262,6 +264,37 @@ async def test_an_undo_that_was_left_is_brought_to_its_end(tmp_path: Path) -> No
         assert original.status is Status.COMPENSATED
         assert desk.records["T-1"]["priority"] == before["priority"]
         assert {one.status for one in await actions(other)} == {Status.COMPENSATED, Status.SUCCEEDED}
+        desk.tools.faults["set"] = [NotSent("it is over")]
+        gate.opened.set()
+        await undo
+
+
+async def test_a_worker_that_comes_late_does_not_undo_a_second_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had planned the undo; the agent's retry brought it to its end, and the agent wrote again since."""
+    desk = Desk()
+    async with two(POLICY, desk, tmp_path) as (one, other):
+        reply = await one.call("set", HIGH)
+        assert reply.action is not None
+        gate = Gate("set")
+        desk.tools.gate = gate
+        undo = asyncio.ensure_future(one.undo(reply.action.id))
+        await asyncio.wait_for(gate.reached.wait(), 5)
+        await one.use_cases.services.keeper.close()
+        desk.tools.gate = None
+        one.clock.move(LEASE * 2)
+
+        async def late(*args: Any) -> Any:
+            monkeypatch.setattr("takeback.guard.resuming.carry_out", carry_out)
+            assert (await other.undo(reply.action.id)).ok  # type: ignore[union-attr]
+            await other.call("set", HIGH)
+            return await carry_out(*args)
+
+        monkeypatch.setattr("takeback.guard.resuming.carry_out", late)
+        await worker(other).sweep()
+        assert desk.records["T-1"]["priority"] == HIGH["priority"]
+        assert desk.effects == 3
         desk.tools.faults["set"] = [NotSent("it is over")]
         gate.opened.set()
         await undo

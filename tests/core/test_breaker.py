@@ -27,6 +27,17 @@ def test_so_many_failures_in_a_row_open_it_and_one_trial_decides() -> None:
     assert breaker.in_a_row == 0
 
 
+def test_the_wait_is_never_longer_than_the_rest() -> None:
+    """Also where adding and taking away does not come out even."""
+    breaker = Breaker(1, REST)
+    for now in (0.1 * n for n in range(200)):
+        if breaker.wait(now) is None:
+            breaker.failed(now)
+        wait = breaker.wait(now)
+        assert wait is not None
+        assert wait <= REST
+
+
 def test_a_success_in_between_starts_the_count_again() -> None:
     breaker = Breaker(2, REST)
     for now in range(20):

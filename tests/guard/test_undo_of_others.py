@@ -110,7 +110,7 @@ async def test_what_it_never_saw_afterwards_is_not_called_compensated(guard: Gua
     async def blind(name: str) -> None:
         nonlocal looks
         looks += name == "get"
-        if name == "get" and looks == 2:
+        if name == "get" and looks >= 2:
             raise OutcomeUnknown("lost", "no answer")
 
     desk.tools.gate = blind

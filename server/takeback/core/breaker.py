@@ -28,7 +28,7 @@ class Breaker:
         if self._open_until is None:
             return None
         if now < self._open_until:
-            return self._open_until - now
+            return min(self._open_until - now, self.rest)
         if self._trying:
             return self.rest
         self._trying = True

@@ -13,7 +13,7 @@ LONGEST: Final = timedelta(days=3660)
 SHORTEST: Final = timedelta(days=1)
 """For which something is kept at the least: retries come within it, and limits count by days."""
 
-BRIEFEST: Final = timedelta(seconds=1)
+BRIEFEST: Final = timedelta(milliseconds=100)
 """For which something is held at the least: shorter ones run out while a busy machine breathes."""
 
 _POSITIVE: Final = frozenset({"timeout", "start_timeout", "approval_expires", "undo_within", "valid_for"})
@@ -42,7 +42,7 @@ def _problem(key: str, value: object) -> str:
     if not span and key in _POSITIVE:
         return "must be longer than nothing"
     if span < BRIEFEST and key in _HELD:
-        return "is shorter than a second"
+        return "is shorter than 100 ms"
     if span < SHORTEST and key in _KEPT:
         return "is shorter than a day"
     return "is longer than ten years" if span > LONGEST else ""

@@ -25,8 +25,12 @@ PAUSES: Final = (0.5, 1.0, 2.0, 2.0)
 _CLOSED: Final = -32000
 """The SDK's code for a connection that is closed."""
 
-_TOOK_EFFECT: Final = "It took effect; the tool's own answer was lost"
-"""How the guard says that it is done where nothing can be answered: an error, since the answer is not the tool's."""
+_TOOK_EFFECT: Final = (
+    "It took effect; the tool's own answer was lost",
+    "reading back shows that it took effect",
+    "Already done as",
+)
+"""How the guard says that it is done where the tool gave no good answer: in an error, for it is not the tool's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,11 @@ class Ended:
     """Whether a read directly after the first call was answered, on the same connection; None: not tried."""
     said: list[tuple[str, ...]] = field(default_factory=list)
     """What each call was answered, or how it failed: for whoever looks into it."""
+
+
+def says_done(texts: Sequence[str]) -> bool:
+    """Whether an error says in words that the effect is there."""
+    return any(words in text for words in _TOOK_EFFECT for text in texts)
 
 
 class Caller(Protocol):
@@ -151,7 +160,7 @@ class Agent:
                 return ended
             if said.closed:
                 await self._anew()
-        ended.told_took_effect = any(_TOOK_EFFECT in text for text in said.texts)
+        ended.told_took_effect = says_done(said.texts)
         if not await self._answers():
             await self._anew()
         return ended

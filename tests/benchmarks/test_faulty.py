@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faulty.agent import Ended, Operation, operations
+from benchmarks.faulty.agent import Ended, Operation, operations, says_done
 from benchmarks.faulty.faults import WRONG, Drawn, Fault, LostReply, plan_of
 from benchmarks.faulty.report import BEGIN, END, write
 from benchmarks.faulty.tally import Effects, tally
@@ -98,6 +98,11 @@ def test_the_tally_holds_what_was_said_against_what_happened() -> None:
 )
 def test_an_answer_is_right_when_it_is_about_the_operation(texts: tuple[str, ...], right: bool) -> None:
     assert Operation("op-1", "create").answered_by(texts) is right
+
+
+def test_only_the_guards_own_words_say_that_an_error_is_none() -> None:
+    assert says_done(("Already done as a1; nothing more is needed.", "internal error"))
+    assert not says_done(("internal error", "[takeback a1] The tool reported an error."))
 
 
 def test_creates_and_sets_come_by_turns() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ async def inhabited(ledger: SqlLedger) -> SqlLedger:
     await write(ledger, first("a4", targets=first("a1")[1].targets))
     await ledger.commit(
         Change(
-            runs=(a_run(),),
+            runs=(a_run(owner="g1"),),
             approvals=(an_approval("p1"),),
             queue=(an_item("q1"),),
             checkpoints=(a_checkpoint("c1"),),
@@ -83,6 +84,9 @@ EMPTY: dict[str, Read] = {
     "earlier writes": lambda ledger, tenant: ledger.earlier_writes(replace(first("a7")[1], tenant=tenant, **SHARED)),
     "creations": lambda ledger, tenant: ledger.creations(tenant, "ticket", ["T-a1"]),
     "unwindings": lambda ledger, tenant: ledger.unwindings(tenant, "r1"),
+    "unattended": lambda ledger, tenant: ledger.unattended(tenant, NOW + timedelta(days=1)),
+    "went on": lambda ledger, tenant: ledger.went_on(tenant, "r1", NOW - timedelta(seconds=1)),
+    "broken off": lambda ledger, tenant: ledger.broken_off(tenant, "ann", "", owner="g2", since=NOW),
 }
 MISSING: dict[str, Read] = {
     "action": lambda ledger, tenant: ledger.action(tenant, "a1"),
@@ -107,7 +111,8 @@ async def test_for_another_tenant_it_is_not_there(inhabited: SqlLedger) -> None:
 
 
 def test_every_read_of_the_port_has_its_line() -> None:
-    own = {"approach", "commit", "release", "extend", "log_access", "open_run", "image", "secret", "wait_for_change"}
+    own = {"approach", "commit", "release", "renew", "log_access", "open_run", "image", "secret", "wait_for_change"}
+    own |= {"holders", "is_held", "let_go", "shared_run", "end_runs", "prune"}
     reads = {name for name in vars(Ledger) if not name.startswith("_")} - own
     assert {name.replace(" ", "_") for name in [*EMPTY, *MISSING]} >= reads
 
@@ -146,7 +151,7 @@ async def test_the_same_ids_in_two_tenants_are_two_things(inhabited: SqlLedger) 
     )
     await inhabited.commit(theirs)
     await inhabited.open_run(a_run(tenant="zeta", request="again"))
-    assert await inhabited.runs("acme") == [a_run()]
+    assert await inhabited.runs("acme") == [a_run(owner="g1")]
     assert await inhabited.runs("zeta") == list(theirs.runs)
     assert await inhabited.approval("acme", "p1") == an_approval("p1")
     assert await inhabited.queue("acme") == [an_item("q1")]

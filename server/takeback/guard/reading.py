@@ -23,7 +23,7 @@ from takeback.ports import NotSent, OutcomeUnknown, ToolFailure
 log = logging.getLogger(__name__)
 
 READ_TIMEOUT: Final = 30.0
-"""Seconds that one read of the guard's own may take."""
+"""Seconds that one read of the guard's own may take, all attempts counted."""
 
 
 async def ask(services: Services, entry: Entry, arguments: Mapping[str, JSON]) -> dict[str, Any]:
@@ -38,11 +38,19 @@ async def ask(services: Services, entry: Entry, arguments: Mapping[str, JSON]) -
         left = (deadline - services.clock.now()).total_seconds()
         if left <= 0:
             raise Withheld("deadline", "it gave no answer in time")
-        return await entry.client.request("tools/call", params, timeout=left)
+        within = min(left, _one_look(services, entry).total_seconds())
+        return await entry.client.request("tools/call", params, timeout=within)
 
     deadline = services.clock.now() + timedelta(seconds=READ_TIMEOUT)
     retry = services.policy.file.defaults.retry
     return await patiently(services, retry, deadline, attempt, again=(NotSent, OutcomeUnknown))
+
+
+def _one_look(services: Services, entry: Entry) -> timedelta:
+    """How long one attempt may take, so that a lost one leaves time for another."""
+    file = services.policy.file
+    upstream = file.upstream.get(entry.client.name)
+    return (upstream.timeout if upstream is not None else None) or file.defaults.timeout
 
 
 async def take_image(services: Services, wanted: tuple[Reading, ...], variables: Mapping[str, JSON]) -> Image:

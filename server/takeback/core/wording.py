@@ -65,7 +65,7 @@ def announcement(action: Action, differing: Sequence[Difference]) -> str:
 
 
 def _without_images(action: Action) -> str:
-    done = {Does.CREATE: "created", Does.DELETE: "deleted", Does.SEND: "sent", Does.UPDATE: "unchanged"}
+    done = {Does.CREATE: "created", Does.DELETE: "deleted", Does.SEND: "sent", Does.UPDATE: "is as asked"}
     if action.does is Does.UPDATE and action.verified is not Verified.YES:
         return f"{action.tool} done"
     return done[action.does]

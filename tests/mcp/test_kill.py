@@ -26,7 +26,8 @@ async def effect(world: World) -> None:
 
 
 async def test_what_was_sent_is_in_the_ledger_and_is_not_sent_again(world: World) -> None:
-    world.write(POLICY.replace('user = "agent"', 'user = "agent"\njoin_within = "1s"'))
+    kept = POLICY.replace('"--journal",', '"--keeps", "--journal",', 1)
+    world.write(kept.replace('user = "agent"', 'user = "agent"\njoin_within = "1s"'))
     call = {"name": "set", "arguments": {"key": "a", "value": 1, "slow": 1.0}, "_meta": RUN}
     async with world.guard() as client:
         lost = client.begin("tools/call", call)

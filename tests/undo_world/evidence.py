@@ -78,9 +78,18 @@ class Evidence:
         """What an action made different, as far as anybody could know.
 
         Where writes are not conditional, others may write just before it what it then sets back to what its
-        before-image had shown: it undid an edit that nobody saw, and no image shows a change.
+        before-image had shown: it undid an edit that nobody saw, and no image shows a change. Nor does one where others
+        put back what it had changed before it was read back.
         """
-        return {unit for unit in deed.changed() if not self._changed_unseen(deed, unit)}
+        lost = {unit for unit in deed.changed() if self._changed_unseen(deed, unit) or self._put_back(deed, unit)}
+        return deed.changed().keys() - lost
+
+    def _put_back(self, deed: Deed, unit: Unit) -> bool:
+        if deed.shown is None or deed.after is None:
+            return False
+        images = [units(self.service.states[at].get(deed.target)) for at in (deed.shown, deed.after.shown)]
+        others = self._others(deed.target, deed.position, deed.after.shown)
+        return images[0].get(unit, ABSENT) == images[1].get(unit, ABSENT) and any(unit in e.changes() for e in others)
 
     def _changed_unseen(self, deed: Deed, unit: Unit) -> bool:
         if self.world.conditional or deed.shown is None:

@@ -26,7 +26,7 @@ class Exactness(Evidence):
             return
         if not deed.outcome:
             reads = self._reads(deed.target)
-            seen_back = any(self._as_before(deed, self._at(r, deed), was) for r in reads)
+            seen_back = any(self._as_before(deed, self._at(r, deed), was) or self._as_found(deed, r) for r in reads)
             self._must(seen_back, f"{deed.action} is called back already, and nothing that was read shows it")
             return
         ours = [e for e in self._ours() if e.target == deed.target and self._shows(e).keys() & deed.wrote.keys()]
@@ -40,6 +40,13 @@ class Exactness(Evidence):
             any(self._as_before(deed, self._at(r, deed), was) for r in looks),
             f"{deed.action} is called exact, and what was read back is something else",
         )
+
+    def _as_found(self, deed: Deed, read: Read) -> bool:
+        """What was redone without writing is back where it holds what the action had found at first, whoever put it."""
+        if deed.shown is None or deed.opened == deed.shown:
+            return False
+        found, seen = units(self.service.states[deed.shown].get(deed.target)), self._at(read, deed)
+        return all(seen.get(unit, ABSENT) == found.get(unit, ABSENT) for unit in self._changed(deed))
 
     def _fell_behind(self, deed: Deed, written: int, was: set[str]) -> bool:
         """The read back was older than the write, and showed what was wanted: from long before.

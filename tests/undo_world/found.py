@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.undo_world.schedules import Act, Edit, Schedule, Undo
-from tests.undo_world.worlds import CONDITIONAL, LAGGING, LAGGING_CONDITIONAL, PLAIN, World
+from tests.undo_world.schedules import Act, Edit, Schedule, Undo, Wait
+from tests.undo_world.worlds import CONDITIONAL, LAGGING, LAGGING_CONDITIONAL, PLAIN, VERSIONED, World
 
 TITLE_A, TITLE_B, TITLE_C = (((0, value),) for value in (0, 1, 2))
 STATE_A, STATE_B = (((1, value),) for value in (0, 1))
@@ -212,5 +212,50 @@ FOUND: Final[dict[str, tuple[World, Schedule]]] = {
     "where reads lag, a write that others had made already is shown by theirs": (
         LAGGING,
         (Act("update", 1, TITLE_B), Act("update", 0, TITLE_A), Edit("set", 1, 0, 0), Undo()),
+    ),
+    "a read from before a deletion is no sign that the record is back": (
+        CONDITIONAL,
+        (Act("delete"), Edit("behind"), Undo()),
+    ),
+    "one read that fell behind is no sign that nothing is to be done": (
+        CONDITIONAL,
+        (Act("update", 0, TITLE_A), Act("update", 0, TITLE_B), Undo(ref=1, gaps={0: Edit("behind", 0, 0, 1)})),
+    ),
+    "a read back that fell behind is not told from a new one where it shows what is wanted": (
+        CONDITIONAL,
+        (Act("update", 0, TITLE_B), Undo(gaps={3: Edit("behind", 0, 0, 1)})),
+    ),
+    "what others put back before it was read back is not called back already": (
+        VERSIONED,
+        (
+            Act("update", 0, TITLE_A, gaps={2: Edit("set", 0, 0, 1)}),
+            Act("update", 0, TITLE_A, gaps={2: Edit("set", 0, 0, 1)}),
+            Edit("set", 0, 0, 0),
+            Undo(),
+        ),
+    ),
+    "what was redone is back already where it holds what it had found": (
+        CONDITIONAL,
+        (
+            Act("update", 0, STATE_B),
+            Act("update", 0, STATE_A),
+            Undo(),
+            Edit("set", 0, 1, 0),
+            Undo("undo", 1),
+            Edit("set", 0, 1, 1),
+            Undo("action", 1),
+        ),
+    ),
+    "where reads lag and have no version, what others put there is not told from what an undo had left": (
+        LAGGING,
+        (
+            Act("update", 0, TITLE_B),
+            Act("update", 0, TITLE_A),
+            Undo(),
+            Edit("set", 0, 0, 1),
+            Wait(),
+            Undo("undo", 1),
+            Undo("action", 1),
+        ),
     ),
 }

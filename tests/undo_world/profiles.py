@@ -17,9 +17,17 @@ SINGLE: Final = Profile(
 BEHIND: Final = Profile(
     "reads that fall behind",
     acts=("update", "update", "replace", "move", "add", "delete"),
-    edits=("set", "behind", "behind", "aba"),
+    edits=("set", "aba"),
     undos=("action",),
     gaps=2,
+    in_undos=("behind", "behind"),
+)
+REBUILT: Final = Profile(
+    "redone without its ground",
+    acts=("update", "add"),
+    edits=("set", "same"),
+    undos=("action",),
+    rebuilt=True,
 )
 LIVES: Final = Profile(
     "made and removed",
@@ -76,6 +84,10 @@ SHARES: Final[tuple[tuple[World, Profile, int], ...]] = (
     (CONDITIONAL, RUNS, 10),
     (PLAIN, RUNS, 6),
     (VERSIONED, RUNS, 2),
+    (CONDITIONAL, BEHIND, 3),
+    (CONDITIONAL, REBUILT, 1),
+    (PLAIN, REBUILT, 1),
+    (LAGGING, REBUILT, 2),
     (CONDITIONAL, FAULTS, 3),
     (PLAIN, FAULTS, 3),
 )

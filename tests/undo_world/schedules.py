@@ -81,7 +81,9 @@ Schedule = tuple[Step, ...]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a family of schedules may contain. `gaps` is how many edits fall into one step at most."""
+    """What a family of schedules may contain. `gaps` is how many edits fall into one step at most; `in_undos` has what
+    besides `edits` may happen within an undo. A `rebuilt` one begins with an action redone whose ground is gone.
+    """
 
     name: str
     acts: tuple[str, ...]
@@ -91,10 +93,14 @@ class Profile:
     runs: int = 1
     longest: int = 5
     faults: tuple[str, ...] = ("",)
+    in_undos: tuple[str, ...] = ()
+    rebuilt: bool = False
 
 
 def schedules(profile: Profile) -> st.SearchStrategy[Schedule]:
     """Schedules of a profile: at least one act, and an undo at the end."""
+    if profile.rebuilt:
+        return _rebuilt(profile)
     steps = st.one_of(_acts(profile), _acts(profile), _edits(profile), _undos(profile))
     return st.tuples(
         _acts(profile),
@@ -104,18 +110,34 @@ def schedules(profile: Profile) -> st.SearchStrategy[Schedule]:
     ).map(lambda parts: (parts[0], *parts[1], *parts[3], parts[2]))
 
 
+def _rebuilt(profile: Profile) -> st.SearchStrategy[Schedule]:
+    """Two actions on one field, both taken back; others write it; the later one is redone, and taken back again.
+
+    What that one had found before it was the earlier one's, and nobody's wish any more.
+    """
+    values = st.tuples(_small(2), _small(2), _small(2))
+    more = st.lists(st.one_of(_acts(profile), _edits(profile)), max_size=2)
+    return st.builds(_again, _small(2), values, more, _undos(profile))
+
+
+def _again(field: int, values: tuple[int, int, int], more: list[Act | Edit], undo: Undo) -> Schedule:
+    first, second = (Act("update", 0, ((field, value),)) for value in values[:2])
+    redo = (Edit("set", 0, field, values[2]), Wait(), Undo("undo", 1, gaps=undo.gaps))
+    return (first, second, Undo(), *redo, *more, Undo("action", 1))
+
+
 def _small(most: int) -> st.SearchStrategy[int]:
     return st.integers(0, most)
 
 
-def _edits(profile: Profile) -> st.SearchStrategy[Edit]:
-    return st.builds(Edit, st.sampled_from(profile.edits), _small(2), _small(7), _small(2))
+def _edits(profile: Profile, *more: str) -> st.SearchStrategy[Edit]:
+    return st.builds(Edit, st.sampled_from((*profile.edits, *more)), _small(2), _small(7), _small(2))
 
 
-def _gaps(profile: Profile) -> st.SearchStrategy[Gaps]:
+def _gaps(profile: Profile, *more: str) -> st.SearchStrategy[Gaps]:
     if not profile.gaps:
         return st.just({})
-    return st.dictionaries(_small(7), _edits(profile), max_size=profile.gaps)
+    return st.dictionaries(_small(7), _edits(profile, *more), max_size=profile.gaps)
 
 
 def _acts(profile: Profile) -> st.SearchStrategy[Act]:
@@ -137,6 +159,6 @@ def _undos(profile: Profile) -> st.SearchStrategy[Undo]:
         st.sampled_from(profile.undos),
         _small(3),
         _small(profile.runs - 1),
-        _gaps(profile),
+        _gaps(profile, *profile.in_undos),
         st.sampled_from(profile.faults),
     )

@@ -25,15 +25,16 @@ class Sightings(Evidence):
         return any(event.target == read.target for event in self.service.journal[read.shown : read.position])
 
     def _dirty(self, deed: Deed, unit: Unit) -> bool:
-        """Whether it took the place of what an action had written that does not stand any more."""
+        """Whether it took the place of what an action had written that stood then and does not any more."""
         known = list(self.deeds.values())
         earlier = [d for d in known[: known.index(deed)] if d.target == deed.target and unit in d.changed()]
-        return bool(earlier) and not earlier[-1].in_force
+        last = earlier[-1] if earlier else None
+        return last is not None and not last.in_force and (last.undone_at or 0) > (deed.shown or 0)
 
     def _spans(self, target: str, since: int) -> list[Span]:
         """From the write at `since` until the newest look, what was read before and after each of our writes."""
         own = self._own(target, since)
-        if self.service.lag and own:
+        if self.service.lag and (own or not self.world.versions):
             return []  # what was read around them may be older than they are
         spans: list[Span] = []
         left = self._after(target, since)

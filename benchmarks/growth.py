@@ -43,11 +43,34 @@ WAITING: Final = 100
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST: Final = 1_000
 COPIED: Final = {
-    "actions": ("id", "run", "operation", "key"),
+    "actions": ("id", "run", "operation", "key", "searchable"),
     "events": ("action",),
     "action_targets": ("action", "lease_name", "id"),
 }
 """The tables that are doubled, and what must be told apart in them."""
+
+AROUND: Final = (
+    (
+        "INSERT INTO runs (tenant, id, principal, client, opened_at, active_at, status) "
+        "SELECT tenant, run, 'agent', '', min(created_at), max(updated_at), 'open' FROM actions GROUP BY tenant, run"
+    ),
+    (
+        "INSERT INTO recovery_items (tenant, id, run, action, risk, why, opened_at, closed_at, closed_by, decision) "
+        "SELECT tenant, 'q' || id, run, id, 'low', 'in doubt', created_at, updated_at, 'ann', 'close' FROM actions "
+        "WHERE ord % 50 = 0"
+    ),
+    (
+        "INSERT INTO approvals (tenant, id, run, action, digest, requested_at, expires_at, status, "
+        "decided_at, decided_by) SELECT tenant, 'p' || id, run, id, key, created_at, updated_at, 'consumed', "
+        "updated_at, 'ann' FROM actions WHERE ord % 20 = 0"
+    ),
+    (
+        "INSERT INTO tombstones (tenant, action, run, operation, generation, key, principal, status, events, ended_at, "
+        "pruned_at) SELECT tenant, 'z' || id, 'z' || run, 'z' || operation, 0, 'z' || key, principal, 'succeeded', 2, "
+        "updated_at, updated_at FROM actions"
+    ),
+)
+"""What lies around the actions: their runs, what was decided of some, and as many that were pruned before."""
 
 _numbers = itertools.count()
 
@@ -90,6 +113,8 @@ async def fill(url: str, size: int) -> None:
             for table, renamed in COPIED.items():
                 await connection.execute(text(_copy(table, renamed, f".{at}")))
     async with engine.begin() as connection:
+        for statement in AROUND:
+            await connection.execute(text(statement))
         await connection.execute(text("ANALYZE"))
     await engine.dispose()
 

@@ -8,7 +8,8 @@ import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +37,17 @@ class Postgresql:
         """Again, after a stop."""
         self._server.ensure_postgres_running()
 
+    @contextmanager
+    def halted(self) -> Iterator[None]:
+        """For a while none of its processes gets anything done, and no connection breaks."""
+        pid = self._server.get_pid()
+        everybody = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        _signal(everybody, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _signal(everybody, signal.SIGCONT)
+
 
 @contextmanager
 def a_postgresql() -> Iterator[Postgresql]:
@@ -53,6 +65,12 @@ def a_postgresql() -> Iterator[Postgresql]:
             # At once: an orderly stop would first write out everything that is about to be deleted.
             found.stop()
             server.cleanup()
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):  # one that was only passing by
+            os.kill(pid, number)
 
 
 def _end(pid: int) -> None:

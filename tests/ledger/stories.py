@@ -20,7 +20,7 @@ Fact = tuple[Event, Action]
 
 def sha(text: str) -> str:
     """A digest that stands for `text`."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def first(id_: str, happening: Happening = Happening.CLAIM, **changes: Any) -> Fact:

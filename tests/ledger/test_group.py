@@ -32,11 +32,15 @@ def waits(connection: Connection) -> bool:
     return bool(driver.execute("PRAGMA synchronous").fetchone()[0] >= 2)
 
 
+def _durable_lane(ledger: SqlLedger) -> Any:
+    return ledger._writer._durable_lane._lane  # type: ignore[attr-defined]  # what is behind it notes how it fares
+
+
 @pytest.fixture
 def syncs(ledger: SqlLedger) -> list[str]:
     """Grows by one with every durable commit of the store: that is what waits for the disk."""
     seen: list[str] = []
-    lane: Any = ledger._writer._durable_lane
+    lane: Any = _durable_lane(ledger)
     if isinstance(lane, FileLane):  # both lanes have one connection, which is set to wait for the disk or not
         event.listen(lane._file._engine, "commit", lambda c: seen.extend(["commit"] if waits(c) else []))
     else:
@@ -101,7 +105,7 @@ class Gate:
         return held
 
     def at(self, ledger: SqlLedger) -> Gate:
-        self.lane = ledger._writer._durable_lane
+        self.lane = _durable_lane(ledger)
         return self
 
 
@@ -193,7 +197,7 @@ async def test_a_commit_that_did_not_happen_is_a_failure(ledger: SqlLedger, monk
 
 @pytest.mark.parametrize("backend", ["sqlite"])
 async def test_a_full_disk_loses_nothing_that_was_acknowledged(ledger: SqlLedger) -> None:
-    lane = ledger._writer._durable_lane
+    lane = _durable_lane(ledger)
 
     async def allow(pages: int) -> None:
         await lane.run(lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count={pages}").scalar_one())
@@ -221,7 +225,7 @@ async def test_a_full_disk_loses_nothing_that_was_acknowledged(ledger: SqlLedger
 @pytest.mark.parametrize("backend", ["sqlite"])
 async def test_a_transaction_that_vanished_is_not_taken_for_committed(ledger: SqlLedger) -> None:
     """SQLite gives one up by itself in some kinds of trouble, and the driver's commit then says nothing."""
-    lane = ledger._writer._durable_lane
+    lane = _durable_lane(ledger)
     with pytest.raises(LedgerFailure, match="gave the transaction up"):
         await lane.run(lambda connection: connection.exec_driver_sql("ROLLBACK").close())
     await write(ledger, first("a1"))

@@ -164,3 +164,13 @@ async def test_runs_of_other_tenants_go_by_themselves(ledger: SqlLedger) -> None
     await write(ledger, first("a3"))
     assert (await ledger.prune(KEPT, LATER)).runs == 1
     assert await ids(ledger) == ["a3", "a2"]
+
+
+async def test_what_cannot_go_holds_nothing_up_that_is_pruned_bit_by_bit(ledger: SqlLedger) -> None:
+    """More runs that wait for a person than one batch looks at; the last of all is the one that may go."""
+    for number in range(45):
+        await ledger.open_run(a_run(f"r{number:02}", status=RunStatus.PAUSED))
+    await old(ledger, "a1", run="r99")
+    steps = [await ledger.prune(KEPT, LATER, batches=1) for _ in range(4)]
+    assert [step.runs for step in steps] == [0, 0, 1, 0]
+    assert not (await ledger.prune(KEPT, LATER, batches=100)).more

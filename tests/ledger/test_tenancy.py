@@ -112,7 +112,7 @@ async def test_for_another_tenant_it_is_not_there(inhabited: SqlLedger) -> None:
 
 def test_every_read_of_the_port_has_its_line() -> None:
     own = {"approach", "commit", "release", "renew", "log_access", "open_run", "image", "secret", "wait_for_change"}
-    own |= {"holders", "is_held", "let_go", "shared_run", "end_runs", "prune"}
+    own |= {"holders", "is_held", "let_go", "shared_run", "end_runs", "prune", "wait_for_any", "available"}
     reads = {name for name in vars(Ledger) if not name.startswith("_")} - own
     assert {name.replace(" ", "_") for name in [*EMPTY, *MISSING]} >= reads
 

@@ -32,6 +32,7 @@ from takeback.ports import AccessEntry, Answered, Busy, Caller, ProgressSink, To
 CLIENT_KEY: Final = "io.takeback/idempotencyKey"
 _LONGEST_KEY: Final = 255
 _MEND: Final = "Mend the call and send it again."
+_LATER: Final = "Try it again later."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,8 @@ async def call(services: Services, request: CallRequest) -> Reply:
 
 async def forward(services: Services, request: CallRequest, entry: Entry, decision: Decision) -> Reply:
     """The short way of a read: no durable write, no expression, and the tool's own result untouched."""
+    if not (services.ledger.available or services.policy.file.defaults.reads_without_ledger):
+        return own_word(refused("the ledger is out of reach", _LATER), layer=RetryLayer.TOOL)
     rule = decision.rule
     watched = rule is not None and not rule.polling
     mark = f"{entry.policy_name} {_print(request.arguments)}" if watched else ""

@@ -36,8 +36,9 @@ AT_ONCE: Final = 20
 BETWEEN_PRUNINGS: Final = 3600.0
 """Seconds from when nothing was left to prune to the next look."""
 
+SHORTEST_REST: Final = 0.25
 LONGEST_REST: Final = 10.0
-"""Seconds between two rounds at most."""
+"""Seconds between two rounds."""
 
 
 @dataclass(slots=True)
@@ -69,7 +70,13 @@ class Worker:
                 log.warning("nothing could be taken up: %s", failure)
             except Exception:
                 log.exception("a round of the worker failed")
-            await self._services.clock.sleep(jittered(self._services, rest))
+            await self._rest(rest)
+
+    async def _rest(self, seconds: float) -> None:
+        """Until something happens that may be for a worker, or for so long."""
+        await self._services.ledger.wait_for_any(jittered(self._services, seconds))
+        # A moment more, for the leases that are given back after what happened; and never round after round.
+        await self._services.clock.sleep(jittered(self._services, min(SHORTEST_REST, seconds)))
 
     async def sweep(self) -> Swept:
         """One round.

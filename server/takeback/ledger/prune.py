@@ -40,20 +40,37 @@ Batch = Callable[[Connection, Place | None], Step]
 Do = Callable[[Callable[[Connection], Step]], Awaitable[Step]]
 
 
-async def prune(do: Do, retention: Retention, now: datetime, *, dry_run: bool, batches: int | None) -> Removed:
-    """Take what is older than its retention, at most `batches` transactions of it; `do` runs one of them."""
-    removed, done = Removed(), 0
-    for work in _kinds(retention, now, dry_run=dry_run):
-        place: Place | None = ()
-        while place is not None:
-            if done == batches:
-                return removed + Removed(more=True)
-            step = await do(_from(work, place))
-            removed, place, done = removed + step.removed, step.place, done + 1
+@dataclass(slots=True)
+class Position:
+    """Where a pass stands: what kind of thing it is at, and where in it. The next one goes on there."""
+
+    kind: int = 0
+    place: Place | None = ()
+
+    def moved(self, place: Place | None) -> None:
+        """One batch is done."""
+        self.kind, self.place = (self.kind, place) if place is not None else (self.kind + 1, ())
+
+
+async def prune(
+    do: Do, retention: Retention, now: datetime, *, dry_run: bool, batches: int | None, at: Position
+) -> Removed:
+    """Take what is older than its retention, at most `batches` transactions of it; `do` runs one of them.
+
+    `at` is where the pass before was stopped: what cannot go yet is passed by once in a pass, and holds nothing up.
+    """
+    removed, done, kinds = Removed(), 0, _kinds(retention, now, dry_run=dry_run)
+    while at.kind < len(kinds):
+        if done == batches:
+            return removed + Removed(more=True)
+        step = await do(_from(kinds[at.kind], at.place))
+        at.moved(step.place)
+        removed, done = removed + step.removed, done + 1
+    at.kind = 0
     return removed
 
 
-def _from(work: Batch, place: Place) -> Callable[[Connection], Step]:
+def _from(work: Batch, place: Place | None) -> Callable[[Connection], Step]:
     return lambda connection: work(connection, place or None)
 
 

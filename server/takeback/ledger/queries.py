@@ -7,16 +7,19 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, exists, false, or_, select, true, union_all
 from sqlalchemy import text as literal
 
 from takeback.core.action import Action
 from takeback.core.run import ApprovalStatus
-from takeback.core.vocabulary import Does, Origin, Status, Verified
+from takeback.core.vocabulary import Does, Origin, Status
 from takeback.ledger.rows import folded
 from takeback.ledger.schema import (
+    MISMATCHED,
     NOT_VOID,
+    OPEN,
     STANDING,
+    UNDECIDED,
     action_targets,
     actions,
     approvals,
@@ -59,10 +62,13 @@ def history(query: HistoryQuery) -> Select[Any]:
     if len(query.text or "") > LONGEST_TEXT:
         raise LedgerFailure(f"a text of more than {LONGEST_TEXT} characters is not searched for")
     limit = page_size(query)
-    where = [actions.c.tenant == query.tenant, *_filters(query)]
+    # What only few are is looked up by what makes them so, and not among all actions in their order.
+    few = query.needs_attention or query.target is not None
+    owned, age = (_owned_by(query.tenant), _age()) if few else (actions.c.tenant == query.tenant, actions.c.ord)
+    where = [owned, *_filters(query)]
     if query.cursor is not None:
-        where.append(actions.c.ord < ordinal_from(query.cursor))
-    return select(actions).where(*where).order_by(actions.c.ord.desc()).limit(limit + 1)
+        where.append(age < ordinal_from(query.cursor))
+    return select(actions).where(*where).order_by(age.desc()).limit(limit + 1)
 
 
 def page_size(query: HistoryQuery) -> int:
@@ -83,7 +89,7 @@ def _filters(query: HistoryQuery) -> list[ColumnElement[bool]]:
     if query.text:
         filters.append(actions.c.searchable.contains(folded(query.text), autoescape=True))
     if query.needs_attention:
-        filters.append(_needs_attention())
+        filters.append(actions.c.ord.in_(_needs_attention(query.tenant)))
     return filters
 
 
@@ -103,14 +109,16 @@ def _has_target(tenant: str, target: str) -> ColumnElement[bool]:
     return actions.c.id.in_(select(action_targets.c.action).where(action_targets.c.tenant == tenant, named))
 
 
-def _needs_attention() -> ColumnElement[bool]:
-    queued = exists().where(
-        recovery_items.c.tenant == actions.c.tenant,
-        recovery_items.c.action == actions.c.id,
-        recovery_items.c.closed_at.is_(None),
+def _needs_attention(tenant: str) -> Select[Any]:
+    """The ordinals of what needs a look, each kind by an index of its own: there are few, however many actions."""
+    waiting = select(actions.c.ord).where(
+        actions.c.tenant == tenant, literal(UNDECIDED), actions.c.status.in_(_ATTENTION)
     )
-    mismatched = and_(actions.c.verified == Verified.MISMATCH.value, actions.c.in_force.is_(true()))
-    return or_(actions.c.status.in_(_ATTENTION), mismatched, queued)
+    mismatched = select(actions.c.ord).where(actions.c.tenant == tenant, literal(MISMATCHED))
+    of_item = and_(actions.c.tenant == recovery_items.c.tenant, actions.c.id == recovery_items.c.action)
+    queued = select(actions.c.ord).join(recovery_items, of_item)
+    queued = queued.where(recovery_items.c.tenant == tenant, literal(OPEN))
+    return select(union_all(waiting, mismatched, queued).subquery("attention").c.ord)
 
 
 def cursor_after(row: Mapping[Any, Any]) -> str:
@@ -181,8 +189,12 @@ def _age() -> Any:
 
 def _owned_like(action: Action) -> Any:
     """Whose it is, without the index: for the same reason."""
+    return _owned_by(action.tenant)
+
+
+def _owned_by(tenant: str) -> Any:
     owner = actions.c.tenant.concat("")
-    return owner == action.tenant
+    return owner == tenant
 
 
 def _ordinal_of(action: Action) -> Any:

@@ -23,11 +23,13 @@ from takeback.ledger import images, leases, pins, queries, rows, schema, tombsto
 from takeback.ledger import runs as in_runs
 from takeback.ledger.access import AccessLog
 from takeback.ledger.database import insert_missing
+from takeback.ledger.ear import Ear
 from takeback.ledger.engine import file_engine, parse, prepare_file, reading_engine, writing_engine
 from takeback.ledger.file_lane import File, FileLane
+from takeback.ledger.health import Health, Minded
 from takeback.ledger.lane import AnyLane, Lane
 from takeback.ledger.migrate import migrate
-from takeback.ledger.prune import prune
+from takeback.ledger.prune import Position, prune
 from takeback.ledger.watch import Watch
 from takeback.ledger.writer import GiveBack, Writer
 from takeback.ports import (
@@ -47,6 +49,12 @@ from takeback.ports import (
 T = TypeVar("T")
 
 _POLL_SECONDS: Final = 0.2
+_POLL_LISTENING: Final = 2.0
+"""Between two looks where notices arrive: they are a promise of the database, and a look is a proof."""
+
+_FORGETS_SECONDS: Final = 2.0
+"""How long a failure keeps others from trying, where no ear hears whether the database is back."""
+
 _SECRET_BYTES: Final = 32
 _AT_A_TIME: Final = 500
 """Parameters of one statement; both databases take more."""
@@ -73,7 +81,9 @@ async def open_ledger(url: str) -> SqlLedger:
     else:
         loose = writing_engine(address, durable=False)
         lanes = (Lane(durable, durable=True), Lane(loose, durable=False))
-    ledger = SqlLedger(reading_engine(address), *lanes)
+    listens = address.get_backend_name() == "postgresql"
+    ear = writing_engine(address, durable=False) if listens else None
+    ledger = SqlLedger(reading_engine(address), *lanes, ear=ear)
     ledger.start()
     return ledger
 
@@ -81,26 +91,47 @@ async def open_ledger(url: str) -> SqlLedger:
 class SqlLedger:
     """The durable memory of every change, as `takeback.ports.Ledger` describes it. `open_ledger` makes one."""
 
-    def __init__(self, readers: AsyncEngine, durable: AnyLane, loose: AnyLane) -> None:
+    def __init__(
+        self, readers: AsyncEngine, durable: AnyLane, loose: AnyLane, *, ear: AsyncEngine | None = None
+    ) -> None:
         self._readers = readers
         self._watch = Watch()
-        self._writer = Writer(durable, loose, committed=self._watch.committed)
+        self._health = Health(forgets=None if ear is not None else _FORGETS_SECONDS)
+        self._ear = None if ear is None else Ear(ear, self._watch.heard, self._health)
+        lanes = Minded(durable, self._health), Minded(loose, self._health)
+        self._writer = Writer(*lanes, committed=self._watch.committed)
         self._access = AccessLog(self._write_access)
+        self._pruning = Position()
 
     def start(self) -> None:
         """Begin to write. Needs a running event loop."""
         self._writer.start()
+        if self._ear is not None:
+            self._ear.start()
+
+    @property
+    def available(self) -> bool:
+        """Whether the database answered when it was last asked. A server that is silent is noticed within seconds."""
+        return self._health.well
 
     async def close(self) -> None:
         """Write what is queued and let go of the database. Never raises; bounded."""
         await self._access.close()
+        if self._ear is not None:
+            await self._ear.close()
         await self._writer.close()
         await self._readers.dispose()
 
     # --- writing ---
 
     async def approach(self, approach: Approach) -> Standing:
-        """Take the leases and look up what the ledger says, in one transaction (not synced to disk)."""
+        """Take the leases and look up what the ledger says, in one transaction (not synced to disk).
+
+        Raises:
+            LedgerFailure: it cannot be done; at once, while the database is known to be away.
+        """
+        if self._ear is not None and not self.available:
+            raise LedgerFailure("the database does not answer")
         standing: Standing = await self._writer.loose(approach)
         return standing
 
@@ -128,9 +159,10 @@ class SqlLedger:
         self, retention: Retention, now: datetime, *, dry_run: bool = False, batches: int | None = None
     ) -> Removed:
         """Take what is older than its retention, in short transactions, at most `batches` of them; or only count it."""
-        return await prune(
-            self._read if dry_run else self._writer.loose, retention, now, dry_run=dry_run, batches=batches
-        )
+        # Only what is done bit by bit goes on where the last bit ended.
+        at = Position() if dry_run or batches is None else self._pruning
+        do = self._read if dry_run else self._writer.loose
+        return await prune(do, retention, now, dry_run=dry_run, batches=batches, at=at)
 
     async def shared_run(self, tenant: str, scope: str, fresh: str, now: datetime, idle: timedelta) -> str:
         """The run of callers without a connection: that of before, unless it was idle for so long, else `fresh`."""
@@ -183,6 +215,7 @@ class SqlLedger:
     async def let_go(self, holder: str) -> None:
         """Free all leases of a holder that is known to be gone."""
         await self._writer.loose(partial(leases.let_go, holder=holder))
+        self._watch.stir()
 
     async def unattended(self, tenant: str, now: datetime, limit: int = 200) -> Sequence[Action]:
         """Actions under way that nobody holds a lease on: what a guard began and left."""
@@ -269,13 +302,20 @@ class SqlLedger:
         """Return when the action has a higher version than `version`, or after `timeout` seconds at the latest."""
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout
-        # The signal is for this store's commits; another guard's show up in the database.
+        # The signal is for this store's commits, and others' where it listens; all of them show up in the database.
         with self._watch.on(action_id) as signal:
             while not await self._is_beyond(tenant, action_id, version) and (left := until - loop.time()) > 0:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(min(left, _POLL_SECONDS)):
+                    async with asyncio.timeout(min(left, self._pause())):
                         await signal.wait()
                 signal.clear()
+
+    def _pause(self) -> float:
+        return _POLL_LISTENING if self._ear is not None and self._ear.listening else _POLL_SECONDS
+
+    async def wait_for_any(self, timeout: float) -> bool:
+        """Whether there was something for a worker since the last answer; waits for it, at most `timeout` seconds."""
+        return await self._watch.stirred(timeout)
 
     async def _is_beyond(self, tenant: str, action_id: str, version: int) -> bool:
         row = await self._one_or_none(queries.version_of(tenant, action_id))
@@ -354,9 +394,12 @@ class SqlLedger:
     async def _read(self, work: Callable[[Connection], T]) -> T:
         try:
             async with self._readers.connect() as connection:
-                return await connection.run_sync(work)
+                found = await connection.run_sync(work)
         except (SQLAlchemyError, OSError, ValueError) as error:  # the last for a document that was damaged
+            self._health.failed(error)
             raise LedgerFailure(f"the ledger cannot be read: {type(error).__name__}") from error
+        self._health.answered()
+        return found
 
 
 def _renew(connection: Connection, ours: Sequence[Lease], until: datetime) -> list[Lease]:

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Connection
 
-from takeback.ledger import changes, leases, lookups
+from takeback.ledger import changes, leases, lookups, notices
 from takeback.ledger.changes import Durable, Outcome
 from takeback.ledger.database import first_line
 from takeback.ledger.lane import AnyLane
@@ -121,15 +121,14 @@ class Writer:
 
     async def _write_durable(self, members: Sequence[Durable]) -> Sequence[Outcome]:
         try:
-            outcomes = await self._durable_lane.run(lambda connection: changes.together(connection, members))
+            outcomes = await self._durable_lane.run(lambda connection: _told(changes.together, connection, members))
         except LedgerFailure:
             raise
         except Exception:
             # Whose fault it was does not show in a set: rolled back, and now each alone.
-            outcomes = await self._durable_lane.run(lambda connection: changes.one_by_one(connection, members))
-        for member, outcome in zip(members, outcomes, strict=True):
-            if isinstance(member, Change) and outcome is None:
-                self._committed(member)
+            outcomes = await self._durable_lane.run(lambda connection: _told(changes.one_by_one, connection, members))
+        for change in _written(members, outcomes):
+            self._committed(change)
         return outcomes
 
     async def _write_loose(self, members: Sequence[Loose]) -> Sequence[Outcome]:
@@ -146,6 +145,23 @@ class Writer:
                 future.set_exception(LedgerFailure("the ledger was closed before this was written"))
         self._durable.waiting.clear()
         self._loose.waiting.clear()
+
+
+def _told(
+    write: Callable[[Connection, Sequence[Durable]], list[Outcome]], connection: Connection, members: Sequence[Durable]
+) -> list[Outcome]:
+    """Write the members; the other stores hear of it when the transaction stands, and never when it does not."""
+    outcomes = write(connection, members)
+    notices.tell(connection, _written(members, outcomes))
+    return outcomes
+
+
+def _written(members: Sequence[Durable], outcomes: Sequence[Outcome]) -> list[Change]:
+    return [
+        member
+        for member, outcome in zip(members, outcomes, strict=True)
+        if isinstance(member, Change) and outcome is None
+    ]
 
 
 async def _answer(batch: list[tuple[M, asyncio.Future[Any]]], write: Callable[[Sequence[M]], Any]) -> None:

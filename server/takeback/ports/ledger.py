@@ -308,5 +308,17 @@ class Ledger(Protocol):
     async def wait_for_change(self, tenant: str, action_id: str, version: int, timeout: float) -> None:
         """Return when the action has a higher version than `version`, or after `timeout` seconds at the latest."""
 
+    async def wait_for_any(self, timeout: float) -> bool:
+        """Whether something happened since the last answer that a worker may want to look at; one waiter at a time.
+
+        That is: an action came in doubt or was left without a lease, or an approval was decided.
+        Waits for it, at most `timeout` seconds. What is not heard of (other guards' doings on SQLite, the death of a
+        guard) is to be looked for when it returns False.
+        """
+
+    @property
+    def available(self) -> bool:
+        """Whether the database answered when it was last asked for something. Costs nothing."""
+
     async def secret(self, name: str) -> bytes:
         """32 random bytes, made at the first call for `name` and kept with the ledger (sealing, keyed digests)."""

@@ -9,7 +9,6 @@ from tests.core.policy.policies import HEAD, WRITE, mistakes
 
 CASES: dict[tuple[str, ...], str] = {
     ("defaults", "pause"): '[defaults]\npause = "medium"\n',
-    ("defaults", "reads_without_ledger"): "[defaults]\nreads_without_ledger = true\n",
     ("upstream", ANY, "stateful"): '[upstream.api]\ncommand = "a"\nstateful = true\n',
     ("rule", ANY, "confirm"): WRITE + 'confirm = "person"\n',
     ("rule", ANY, "stale"): WRITE + 'stale = "refuse"\n',

@@ -26,6 +26,13 @@ TABLES = (
         "nonsense: there is no such key; the keys here are `ledger`, `retention`, `defaults`, `upstream`, `rule`",
     ),
     ('[default]\ntenant = "a"\n', "default: there is no such key; did you mean `defaults`?"),
+    (
+        '[retention]\nimages = "90d"\nruns = "30d"\n',
+        "retention.images: may not outlast `runs`: what they belong to would be gone before them",
+    ),
+    ('[retention]\nimages = "23h"\n', "retention.images: is shorter than a day"),
+    ('[retention]\nruns = "4000d"\n', "retention.runs: is longer than ten years"),
+    ('[retention]\nrun = "30d"\n', "retention.run: there is no such key; did you mean `runs`?"),
     ("rule = 3\n", "rule: must be a list of rules; write [[rule]]"),
     ('[rule]\ntool = "desk.get"\n', "rule: must be a list of rules; write [[rule]]"),
     ("upstream = 3\n", "upstream: must be a table"),

@@ -12,7 +12,6 @@ ANY: Final = "*"
 
 LATER: Final[Mapping[tuple[str, ...], str]] = {
     ("defaults", "pause"): "pause a run from this risk on",
-    ("defaults", "reads_without_ledger"): "let reads pass while the ledger is out of reach",
     ("upstream", ANY, "stateful"): "know that a restart loses what the upstream remembered",
     ("rule", ANY, "confirm"): "ask a person to confirm what a call came to",
     ("rule", ANY, "stale"): "refuse a write whose target changed since the run last read it",

@@ -77,7 +77,7 @@ class Defaults(_Table):
     tenant: str = Field(default="default", min_length=1)
     user: str = Field(default="local", min_length=1)
     pause: Risk | Literal["never"] | None = None
-    reads_without_ledger: bool | None = None
+    reads_without_ledger: bool = False
 
 
 class Idempotency(_Table):

@@ -1,0 +1,73 @@
+"""What is read of all that lies around actions: runs, approvals, the recovery queue, definitions, leases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from takeback.core.pins.judge import Pin
+from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run, Unwinding
+from takeback.ledger import pins, queries, rows, unattended
+from takeback.ledger import runs as in_runs
+from takeback.ledger.reader import Reader
+
+
+class RecordReads(Reader):
+    """Everything but actions, as `takeback.ports.Ledger` describes it."""
+
+    async def run(self, tenant: str, run_id: str) -> Run:
+        """One run. Raises NotFound."""
+        return rows.run_from(await self._one(queries.run_by_id(tenant, run_id), f"run {run_id}"))
+
+    async def runs(self, tenant: str, limit: int = 50) -> Sequence[Run]:
+        """The most recently active runs first."""
+        return [rows.run_from(row) for row in await self._all(queries.recent_runs(tenant, limit))]
+
+    async def broken_off(
+        self, tenant: str, principal: str, client: str, *, owner: str, since: datetime
+    ) -> Sequence[Run]:
+        """Runs of other guards' connections to the same client, from which no run goes on yet, newest first."""
+        found = await self._all(in_runs.broken_off(tenant, principal, client, owner=owner, since=since))
+        return [rows.run_from(row) for row in found]
+
+    async def went_on(self, tenant: str, run_id: str, after: datetime) -> bool:
+        """Whether the client asked for anything in the run after a moment: then it had the answers of before."""
+        [row] = await self._all(in_runs.went_on(tenant, run_id, after))
+        return bool(row["went_on"])
+
+    async def approval(self, tenant: str, approval_id: str) -> Approval:
+        """One approval. Raises NotFound."""
+        row = await self._one(queries.approval_by_id(tenant, approval_id), f"approval {approval_id}")
+        return rows.approval_from(row)
+
+    async def approvals(self, tenant: str, *, pending_only: bool = True) -> Sequence[Approval]:
+        """Approvals, oldest first."""
+        found = await self._all(queries.approvals_of(tenant, pending_only=pending_only))
+        return [rows.approval_from(row) for row in found]
+
+    async def queue(self, tenant: str, *, open_only: bool = True) -> Sequence[RecoveryItem]:
+        """Recovery items, oldest first."""
+        return [rows.item_from(row) for row in await self._all(queries.recovery_queue(tenant, open_only=open_only))]
+
+    async def checkpoints(self, tenant: str, run_id: str) -> Sequence[Checkpoint]:
+        """The checkpoints of a run, newest first."""
+        return [rows.checkpoint_from(row) for row in await self._all(queries.checkpoints_of(tenant, run_id))]
+
+    async def unwindings(
+        self, tenant: str, run_id: str, *, what: str | None = None, limit: int = 20
+    ) -> Sequence[Unwinding]:
+        """The undos of several actions that were asked for in a run, newest first."""
+        found = await self._all(queries.unwindings_of(tenant, run_id, what=what, limit=limit))
+        return [rows.unwinding_from(row) for row in found]
+
+    async def pins(self, scope: str) -> Sequence[Pin]:
+        """All that is known of tools' definitions under a policy."""
+        return [pins.pin_from(row) for row in await self._all(pins.of_scope(scope))]
+
+    async def holders(self, now: datetime) -> Sequence[str]:
+        """Those who hold leases that have not run out."""
+        return [row["holder"] for row in await self._all(unattended.holders(now))]
+
+    async def is_held(self, name: str, now: datetime) -> bool:
+        """Whether somebody holds a lease of that name that has not run out."""
+        return bool(await self._all(unattended.held([name], now)))

@@ -301,3 +301,33 @@ async def test_what_the_probe_had_found_before_is_no_evidence(tmp_path: Path) ->
         assert (refused.action.status, refused.action.in_force) == (Status.FAILED, False)
         assert lost.action.status is Status.NEEDS_OPERATOR
         assert len(desk.mails) == 1
+
+
+ERROR = {"content": [{"type": "text", "text": "error: no disk space"}], "isError": True}
+RULED = "result = \"{'id': current.id, 'priority': current.priority}\"\n"
+
+
+async def test_an_error_that_reading_back_contradicts_is_answered_with_the_rules_result(tmp_path: Path) -> None:
+    """The call took effect: an error, then and when it comes again, would say the contrary."""
+    async with over(POLICY, answering(ERROR), tmp_path) as guard:
+        first, again = await guard.call("set", HIGH), await guard.call("set", HIGH)
+    assert (failed(first), failed(again)) == (False, False)
+    for reply in (first, again):
+        assert reply.result is not None
+        assert reply.result["structuredContent"] == {"id": "T-1", "priority": "high"}
+    assert "reported an error, but reading back shows that it took effect" in said(first)
+    assert "Already done" in said(again)
+
+
+async def test_an_error_that_reading_back_contradicts_is_never_passed_on_as_the_outcome(tmp_path: Path) -> None:
+    """Where the rule makes no result, the guard says what is so, with the state and what the tool had said."""
+    assert RULED in POLICY
+    async with over(POLICY.replace(RULED, ""), answering(ERROR), tmp_path) as guard:
+        first, again = await guard.call("set", HIGH), await guard.call("set", HIGH)
+    assert "no disk space" in said(first)
+    for reply in (first, again):
+        assert "It took effect." in said(reply)
+        assert '"priority":"high"' in said(reply)
+    assert "no disk space" not in said(again)
+    assert first.action is not None
+    assert first.action.status is Status.SUCCEEDED

@@ -14,7 +14,7 @@ import pytest
 from takeback.core.states import Happening
 from takeback.core.vocabulary import RunStatus, Status, Verified
 from takeback.guard.approving import NotDecidable
-from takeback.guard.concluding import LATE, TOO_LATE
+from takeback.guard.ending import LATE, TOO_LATE
 from takeback.guard.recording import next_fact
 from takeback.guard.undo.undoing import carry_out
 from takeback.guard.worker import Worker

@@ -76,10 +76,11 @@ def replayed(action: Action) -> str:
     return f"Already done as {action.id}; nothing more is needed. To do it again on purpose, call takeback_repeat."
 
 
-def took_effect(action: Action, state: JSON) -> str:
-    """When the effect is certain and the tool's own result was lost."""
+def took_effect(action: Action, state: JSON, *, lost: bool = True) -> str:
+    """When the effect is certain and there is no result of the tool's own to show; whether it was lost is said, too."""
     now = "" if state is None else f" This is the state now: {one_line(dumps(state).decode(), _LONGEST_STATE)}"
-    return f"[takeback {action.id}] It took effect; the tool's own answer was lost.{now} Do not call again."
+    why = "; the tool's own answer was lost" if lost else ""
+    return f"[takeback {action.id}] It took effect{why}.{now} Do not call again."
 
 
 def not_sent(action: Action, why: str, *, wait: float | None) -> str:

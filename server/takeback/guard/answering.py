@@ -20,7 +20,7 @@ from takeback.core.wording import (
     took_effect,
     undone_by,
 )
-from takeback.guard.concluding import LATE
+from takeback.guard.ending import LATE
 from takeback.guard.judging import current_image, image_or_none, newest_undo, undone_by_whom
 from takeback.guard.recording import closed_by_guard
 from takeback.guard.replies import Reply, own_result, own_word
@@ -34,7 +34,7 @@ async def replay(services: Services, action: Action) -> Reply:
     if action.result is None:
         image = await image_or_none(services, action.after)
         state = image.variable() if image is not None else None
-        return own_word(f"{replayed(action)} {took_effect(action, state)}", action, layer=RetryLayer.MODEL)
+        return own_word(f"{replayed(action)} {took_effect(action, state, lost=False)}", action, layer=RetryLayer.MODEL)
     try:
         result: Mapping[str, Any] = loads(await services.ledger.image(action.result))
     except NotFound:

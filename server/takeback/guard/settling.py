@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from takeback.core.expressions import ExpressionError
 from takeback.core.images import Image
-from takeback.core.jsontext import JSON, dumps
+from takeback.core.jsontext import JSON
 from takeback.core.recovery import Diagnosis, Evidence, diagnose
 from takeback.core.redaction import is_redacted
 from takeback.core.states import Happening
@@ -17,15 +15,17 @@ from takeback.core.verification import Verification
 from takeback.core.vocabulary import RetryLayer, Status, Verified
 from takeback.core.wording import in_doubt, no_effect, took_effect
 from takeback.guard.asking import carried
-from takeback.guard.concluding import REBUILT, conclude, end, succeeded
+from takeback.guard.concluding import conclude
+from takeback.guard.ending import REBUILT, end, succeeded
 from takeback.guard.execution import Begun
 from takeback.guard.probing import can_tell, probe
 from takeback.guard.reading import take_image
+from takeback.guard.rebuilding import rebuilt
 from takeback.guard.recording import Fact, next_fact, recovery_item, with_companions
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.retrying import jittered
 from takeback.guard.sending import Sent, idempotency_of, whole_call
-from takeback.guard.services import Services, Work
+from takeback.guard.services import Services
 from takeback.ports import Change, OutcomeUnknown
 
 ROUNDS: Final = 3
@@ -155,38 +155,17 @@ async def _took_effect(
     """The effect is there and the tool's own result is lost: make one from what was read, where the rule says how."""
     if verification.verified is Verified.MISMATCH:
         verification = Verification(Verified.IMPOSSIBLE, "no_read")
-    rebuilt = _rebuilt(begun.work, begun.before, current)
-    remark = REBUILT if rebuilt else ""
+    result = rebuilt(begun.work, begun.before, current)
+    remark = REBUILT if result else ""
     reply = await succeeded(
-        services, begun, Sent(result=rebuilt), current, verification, remark=remark, detail=diagnosis.why
+        services, begun, Sent(result=result), current, verification, remark=remark, detail=diagnosis.why
     )
-    if rebuilt is not None or reply.action is None:
+    if result is not None or reply.action is None:
         return reply
     stored = services.stored_image(current, begun.work.redact) if current is not None else None
     return own_word(
         took_effect(reply.action, stored.variable() if stored else None), reply.action, layer=RetryLayer.TOOL
     )
-
-
-def _rebuilt(work: Work, before: Image | None, current: Image | None) -> dict[str, Any] | None:
-    rule = work.decision.rule
-    if rule is None or rule.result is None or current is None:
-        return None
-    variables: dict[str, JSON] = {**work.variables, "current": current.variable(), "after": current.variable()}
-    if before is not None:
-        variables["before"] = before.variable()
-    try:
-        value = rule.result.value(variables)
-    except ExpressionError:
-        return None
-    return tool_result(value)
-
-
-def tool_result(value: JSON) -> dict[str, Any]:
-    """A tool result that carries `value`, as text and, for an object, as structured content."""
-    text = value if isinstance(value, str) else dumps(value).decode()
-    result: dict[str, Any] = {"content": [{"type": "text", "text": text}]}
-    return result | {"structuredContent": value} if isinstance(value, Mapping) else result
 
 
 async def _queue(services: Services, begun: Begun, diagnosis: Diagnosis, why: str, *, give_up: bool) -> Reply:

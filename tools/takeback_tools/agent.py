@@ -1,4 +1,4 @@
-"""The agent's own tools: history, undo, repeat. One more connector, in process, over a port of use cases."""
+"""The agent's own tools: history, undo, repeat, and plans by policy. One more connector, in process, over use cases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-from takeback.ports import AgentUseCases, Caller, LedgerFailure, NotFound
+from takeback.ports import AgentUseCases, Caller, LedgerFailure, NotFound, ProgressSink
+from takeback_tools.planning import PLAN
 
 _TEXT: Final = {"type": "string", "maxLength": 2000}
 
@@ -78,24 +79,34 @@ DEFINITIONS: Final[tuple[dict[str, Any], ...]] = (
 )
 
 
-class AgentTools:
-    """Offers the three tools and carries their calls to the use cases."""
+BY_POLICY: Final[Mapping[str, dict[str, Any]]] = {"plan": PLAN}
+"""Tools that are offered where the policy says so (`defaults.agent_tools`), by its word for them."""
 
-    def __init__(self, use_cases: AgentUseCases) -> None:
+
+class AgentTools:
+    """Offers the three tools, and those that the policy adds (`more`), and carries their calls to the use cases."""
+
+    def __init__(self, use_cases: AgentUseCases, more: Sequence[str] = ()) -> None:
         self._use_cases = use_cases
-        self._validators = {d["name"]: jsonschema_rs.validator_for(d["inputSchema"]) for d in DEFINITIONS}
+        self._definitions = (*DEFINITIONS, *(BY_POLICY[name] for name in more))
+        self._validators = {d["name"]: jsonschema_rs.validator_for(d["inputSchema"]) for d in self._definitions}
 
     @property
     def definitions(self) -> Sequence[Mapping[str, Any]]:
         """What `tools/list` offers."""
-        return DEFINITIONS
+        return self._definitions
 
     def offers(self, name: str) -> bool:
         """Whether `name` is one of these tools."""
         return name in self._validators
 
-    async def call(self, caller: Caller, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Run one of the tools and return its result. Bad arguments and unknown ids are error results."""
+    async def call(
+        self, caller: Caller, name: str, arguments: Mapping[str, Any], *, progress: ProgressSink | None = None
+    ) -> Mapping[str, Any]:
+        """Run one of the tools and return its result. Bad arguments and unknown ids are error results.
+
+        `progress` hears how far a plan is.
+        """
         problems = [error.message for error in self._validators[name].iter_errors(dict(arguments))]
         if problems:
             return _said(
@@ -103,7 +114,7 @@ class AgentTools:
                 error=True,
             )
         try:
-            return await self._dispatch(caller, name, arguments)
+            return await self._dispatch(caller, name, arguments, progress)
         except NotFound as error:
             return _said(f"{error}. Nothing was changed; takeback_history lists what there is.", error=True)
         except LedgerFailure as error:
@@ -111,7 +122,9 @@ class AgentTools:
                 f"The ledger cannot be used right now ({error}). Nothing was changed; try again later.", error=True
             )
 
-    async def _dispatch(self, caller: Caller, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _dispatch(
+        self, caller: Caller, name: str, arguments: Mapping[str, Any], progress: ProgressSink | None
+    ) -> Mapping[str, Any]:
         match name:
             case "takeback_history":
                 text = await self._use_cases.history(
@@ -129,6 +142,8 @@ class AgentTools:
                 facts = {"action": answer.action, "outcome": answer.outcome, "confirm": answer.confirm}
                 meta = {f"io.takeback/{name}": value for name, value in facts.items() if value is not None}
                 return {**_said(answer.text, error=not answer.ok), "_meta": meta}
+            case "takeback_plan":
+                return await self._use_cases.plan(caller, arguments, progress=progress)
             case _:
                 return await self._use_cases.repeat(caller, action=arguments["action"], reason=arguments["reason"])
 

@@ -169,7 +169,7 @@ async def _serve(stop: Stop, policy: Policy, http: int | None, *, tenant: str | 
 def _server(guard: Guard, policy: Policy, tenant: str | None, user: str | None) -> McpServer:
     _report(guard)
     defaults = policy.file.defaults
-    tools = AgentTools(guard.use_cases)
+    tools = AgentTools(guard.use_cases, defaults.agent_tools)
     return make_server(guard.use_cases, tools, tenant=tenant or defaults.tenant, principal=user or defaults.user)
 
 

@@ -39,6 +39,11 @@ def client_operation(*, tenant: str, principal: str, client_key: str) -> str:
     return digest(["client", tenant, principal, client_key])
 
 
+def step_operation(*, tenant: str, plan: str, step: str) -> str:
+    """The logical operation of a plan's step: whoever goes on with the plan, and however often, means the same one."""
+    return digest(["plan", tenant, plan, step])
+
+
 def fingerprint(*, tool: str, arguments: JSON, principal: str) -> str:
     """What a client's key is bound to, so that other arguments under the same key are noticed."""
     return digest([tool, arguments, principal])

@@ -72,9 +72,10 @@ class Verified(StrEnum):
 
 
 class Origin(StrEnum):
-    """Why an action exists."""
+    """Why an action exists. `plan`: it is a step of a plan."""
 
     AGENT = "agent"
+    PLAN = "plan"
     REPEAT = "repeat"
     UNDO = "undo"
     REDO = "redo"

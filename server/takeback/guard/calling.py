@@ -12,7 +12,7 @@ from typing import Any, Final
 from takeback.core.canonical import NotCanonical, canonical, digest
 from takeback.core.expressions import ExpressionError
 from takeback.core.jsontext import JSON, dumps
-from takeback.core.operation import client_operation, fingerprint, logical_operation, without_volatile
+from takeback.core.operation import client_operation, fingerprint, logical_operation, step_operation, without_volatile
 from takeback.core.policy.decide import Decision, Undecidable, decide, target_variables
 from takeback.core.policy.schema import Rule
 from takeback.core.states import UNSETTLED
@@ -37,7 +37,10 @@ _LATER: Final = "Try it again later."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRequest:
-    """A tool call as it came from the client. `name` is the exposed one; `meta` the client's `_meta`, unchanged."""
+    """A tool call as it came from the client. `name` is the exposed one; `meta` the client's `_meta`, unchanged.
+
+    `step` is which of the plan `original` it is, where it belongs to one.
+    """
 
     caller: Caller
     name: str
@@ -47,6 +50,7 @@ class CallRequest:
     origin: Origin = Origin.AGENT
     original: str | None = None
     reason: str | None = None
+    step: str | None = None
 
 
 async def call(services: Services, request: CallRequest) -> Reply:
@@ -223,7 +227,7 @@ def make_work(services: Services, request: CallRequest, entry: Entry, decision: 
         client_key=client_key if isinstance(client_key, str) else None,
         meta=request.meta,
         progress=request.progress,
-        meant=None if client_key is not None or request.origin is Origin.REPEAT else meant,
+        meant=meant if client_key is None and request.origin is Origin.AGENT else None,
     )
 
 
@@ -249,6 +253,8 @@ def _operation(
         return client_operation(tenant=caller.tenant, principal=caller.principal, client_key=client_key)
     if request.origin is Origin.REPEAT:
         return digest(["repeat", caller.tenant, request.original])
+    if request.origin is Origin.PLAN:
+        return step_operation(tenant=caller.tenant, plan=request.original or "", step=request.step or "")
     return logical_operation(
         tenant=caller.tenant, run=caller.run, tool=entry.policy_name, targets=decision.targets, operation=meant
     )

@@ -77,10 +77,14 @@ class Entry:
         """If the schema accepts the arguments. A schema that is broken itself accepts all (the upstream decides)."""
         return self._validator is None or bool(self._validator.is_valid(arguments))
 
-    def problems(self, arguments: JSON) -> list[str]:
-        """What the schema says against the arguments, precisely, at most eight sentences."""
+    def problems(self, arguments: JSON, *, holes: Sequence[Sequence[str | int]] = ()) -> list[str]:
+        """What the schema says against the arguments, precisely, at most eight sentences.
+
+        `holes` are places whose values are not known yet: nothing is said about them.
+        """
         found = () if self._validator is None else self._validator.iter_errors(arguments)
-        return [_sentence(error) for error in islice(found, _MOST_PROBLEMS)]
+        known = (error for error in found if not any(_is_about(error, hole) for hole in holes))
+        return [_sentence(error) for error in islice(known, _MOST_PROBLEMS)]
 
     def unknown(self, arguments: Mapping[str, JSON]) -> list[str]:
         """Arguments that the schema does not know, where it lists what it knows and does not invite others."""
@@ -99,6 +103,15 @@ class Entry:
             if isinstance(schema, Mapping) and "default" in schema
         }
         return {**defaults, **arguments}
+
+
+def _is_about(error: Any, hole: Sequence[str | int]) -> bool:
+    """Whether a complaint may be the hole's: it is about it, or about a choice that what fills it may decide."""
+    place = list(error.instance_path)
+    if place[: len(hole)] == list(hole):
+        return True
+    choice = bool({"anyOf", "oneOf", "allOf", "not", "if"} & set(map(str, error.schema_path)))
+    return choice and list(hole)[: len(place)] == place
 
 
 def _sentence(error: Any) -> str:

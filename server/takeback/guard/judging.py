@@ -22,8 +22,11 @@ async def judge_call(services: Services, work: Work, standing: Standing) -> Verd
         return Replay(earlier)
     if work.client_key is not None and earlier is not None and earlier.status is Status.COMPENSATED:
         return Refuse(earlier, "undone_by_other")
-    if earlier is not None and earlier.status is Status.SUCCEEDED and work.origin in {Origin.UNDO, Origin.REDO}:
-        return Replay(earlier)  # what was taken back is taken back, whatever was written since
+    done = earlier is not None and earlier.status is Status.SUCCEEDED
+    if earlier is not None and done and work.origin in {Origin.UNDO, Origin.REDO, Origin.PLAN}:
+        return Replay(earlier)  # what was taken back, or done for its plan, is so, whatever was written since
+    if earlier is not None and earlier.status is Status.COMPENSATED and work.origin is Origin.PLAN:
+        return Refuse(earlier, "undone_by_other")
     if earlier is not None and earlier.status is Status.SUCCEEDED:
         own = {work.caller.run, earlier.run}
         found = await services.ledger.later_writes(earlier)

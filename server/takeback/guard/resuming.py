@@ -6,6 +6,7 @@ honours, where that is how one looks. An undo that was begun is brought to its e
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Final
 
@@ -13,10 +14,11 @@ from takeback.core.action import Action
 from takeback.core.canonical import NotCanonical
 from takeback.core.expressions import ExpressionError
 from takeback.core.policy.decide import Undecidable, decide
-from takeback.core.states import Happening
-from takeback.core.vocabulary import Origin, Status
+from takeback.core.states import Happening, IllegalTransition
+from takeback.core.vocabulary import ActionClass, Origin, Status
 from takeback.guard.calling import CLIENT_KEY, CallRequest, make_work
 from takeback.guard.joining import taken_over
+from takeback.guard.plans.resuming import resume
 from takeback.guard.recording import Fact, next_fact, recovery_item
 from takeback.guard.services import Listener, Services, Work
 from takeback.guard.undo.manner import NotUndoable
@@ -24,7 +26,9 @@ from takeback.guard.undo.plan import plan
 from takeback.guard.undo.redoing import stands_again
 from takeback.guard.undo.undoing import carry_out
 from takeback.guard.writing import look
-from takeback.ports import Caller, Change
+from takeback.ports import Caller, Change, LedgerFailure
+
+log = logging.getLogger(__name__)
 
 _UNKNOWN: Final = frozenset({Status.RUNNING, Status.IN_DOUBT})
 _COMPENSATIONS: Final = frozenset({Origin.UNDO, Origin.REDO})
@@ -40,6 +44,9 @@ async def take_up(services: Services, action: Action) -> None:
     Raises:
         LedgerFailure: the ledger is out of reach, or another guard was first; nothing was changed by this one.
     """
+    if action.action_class is ActionClass.WORKFLOW:
+        services.tasks.start(_plan(services, action))  # it may take long, and nobody waits for it
+        return
     try:
         if action.status is Status.COMPENSATING or action.origin in _COMPENSATIONS:
             await _undo(services, action)
@@ -47,6 +54,15 @@ async def take_up(services: Services, action: Action) -> None:
             await _call(services, action)
     except (NotResumable, NotUndoable) as problem:
         await _to_a_person(services, action, str(problem))
+
+
+async def _plan(services: Services, action: Action) -> None:
+    try:
+        await resume(services, action)
+    except (LedgerFailure, IllegalTransition) as failure:  # another guard was quicker, or the ledger is away
+        log.info("%s was not gone on with: %s", action.id, failure)
+    except Exception:
+        log.exception("%s could not be gone on with", action.id)
 
 
 async def _call(services: Services, action: Action) -> None:

@@ -63,6 +63,12 @@ class Tasks:
         task.add_done_callback(self._done)
         return await asyncio.shield(task)
 
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin `work`, which nobody waits for and which reports its failures by itself."""
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._done)
+
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
@@ -185,7 +191,8 @@ class Work:
     """One guarded call, decided and ready to be carried out.
 
     `meant` is what tells its operation from others on the same tool and targets, where that belongs to a run;
-    `inherits` is what the operation was called in the run before.
+    `inherits` is what the operation was called in the run before. `agreed` is what a person agreed to with the plan
+    that it is a step of: a digest as an approval has one, or "" where what it changes could not be known then.
     """
 
     caller: Caller
@@ -210,6 +217,7 @@ class Work:
     marks: Mapping[str, int] = field(default_factory=dict)
     meant: JSON = None
     inherits: str | None = None
+    agreed: str | None = None
 
     @property
     def lease_names(self) -> tuple[str, ...]:

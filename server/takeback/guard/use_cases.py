@@ -17,11 +17,14 @@ from takeback.core.wording import refused
 from takeback.guard import approving, closing, deciding, history
 from takeback.guard.calling import CallRequest, call
 from takeback.guard.offers import Offers
+from takeback.guard.plans.facts import PlanRequest
+from takeback.guard.plans.resuming import call_off
+from takeback.guard.plans.submitting import preview_only, submit
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.services import Services
 from takeback.guard.undo.selecting import own
 from takeback.guard.undo.taking_back import take_back
-from takeback.ports import Caller, HistoryQuery, Page, UndoAnswer
+from takeback.ports import Caller, HistoryQuery, Page, ProgressSink, UndoAnswer
 
 _SETTLED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.COMPENSATED, Status.DENIED, Status.CANCELLED})
 
@@ -105,6 +108,19 @@ class UseCases:
         reply = await self.call(request)
         return reply.result or _word(str(reply.answered), "Tell the user.")
 
+    async def plan(
+        self, caller: Caller, document: Mapping[str, Any], *, progress: ProgressSink | None = None
+    ) -> Mapping[str, Any]:
+        """Carry out, preview or cancel a plan of the caller's own run. Returns a tool result. Raises NotFound."""
+        services, reason = (await self._for(caller)).services, str(document["reason"])
+        if (plan_id := document.get("cancel")) is not None:
+            found = await own(services, caller, plan_id)
+            return _told(await call_off(services, caller.tenant, found.id, by=caller.principal, reason=reason))
+        request = PlanRequest(caller=caller, document=document, reason=reason, progress=progress)
+        does = preview_only if document.get("preview") else submit
+        reply = await does(services, request)
+        return reply.result or {}
+
     # --- what only people may ask for ---
 
     async def decide_approval(
@@ -144,6 +160,10 @@ class UseCases:
     async def runs(self, tenant: str) -> Sequence[Run]:
         """Runs, the most recently active first."""
         return await self.services.ledger.runs(tenant)
+
+
+def _told(text: str) -> dict[str, Any]:
+    return own_word(text, layer=RetryLayer.MODEL, error=False).result or {}
 
 
 def _word(why: str, next_step: str, *, ok: bool = False) -> dict[str, Any]:

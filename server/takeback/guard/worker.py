@@ -15,6 +15,7 @@ from typing import Final
 from takeback.core.action import Action
 from takeback.core.run import ApprovalStatus
 from takeback.core.states import OCCUPYING, IllegalTransition
+from takeback.core.vocabulary import Status
 from takeback.guard import approving
 from takeback.guard.resuming import take_up
 from takeback.guard.retrying import jittered
@@ -86,7 +87,9 @@ class Worker:
         """
         swept, limit = Swept(), asyncio.Semaphore(AT_A_TIME)
         await self._bury()
-        found = await self._services.ledger.unattended(self._tenant, self._services.clock.now())
+        now = self._services.clock.now()
+        left = await self._services.ledger.unattended(self._tenant, now)
+        found = [*left, *await self._services.ledger.agreed_plans(self._tenant, now)]
         self._pauses = {one.id: self._pauses[one.id] for one in found if one.id in self._pauses}
 
         async def one_of(action: Action) -> None:
@@ -125,7 +128,7 @@ class Worker:
         except Exception:
             log.exception("%s could not be taken up", action.id)
             now = action
-        if now.status in OCCUPYING:
+        if now.status in OCCUPYING or now.status is Status.APPROVED:
             self._later(action)
             swept.left.append(action.id)
         else:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from takeback.core.action import Action
+from takeback.core.images import Image
 from takeback.core.operation import Compare, Expired, Go, Join, Refuse, Replay, judge_client_key
 from takeback.core.states import OCCUPYING, Happening
 from takeback.core.vocabulary import Origin, RetryLayer, RunStatus, Status
@@ -164,17 +165,26 @@ async def _go(services: Services, work: Work, standing: Standing, go: Go) -> Rep
         work = replace(work, arguments=await work.purpose.ready(work, before))
     except Refusal as refusal:
         return await _turned_away(services, work, standing, refusal, known is None)
-    if _must_ask(work):
+    if _must_ask(services, work, before):
         action, approval = await approving.ask(services, work, standing, before, generation=go.generation, known=known)
         return own_word(pending(action, approval), action, layer=RetryLayer.HUMAN, pending=approval)
     claimed = partial(claim, services, work, standing, before, generation=go.generation, known=known)
     return await begin(services, work, standing, claimed)
 
 
-def _must_ask(work: Work) -> bool:
+def _must_ask(services: Services, work: Work, before: Image | None) -> bool:
     rule = work.decision.rule
-    meant = rule is not None and rule.duplicates == "ask" and work.side_by_side
-    return work.decision.verdict == "ask" or meant
+    if rule is not None and rule.duplicates == "ask" and work.side_by_side:
+        return True
+    return work.decision.verdict == "ask" and not _was_agreed(services, work, before)
+
+
+def _was_agreed(services: Services, work: Work, before: Image | None) -> bool:
+    """Whether a person agreed to it with its plan, and it still is what they saw."""
+    if not work.agreed:
+        return work.agreed is not None
+    stored = services.stored_image(before, work.redact) if before is not None else None
+    return work.agreed == approving.digest_now(services, work, stored)
 
 
 async def _turned_away(services: Services, work: Work, standing: Standing, refusal: Refusal, fresh: bool) -> Reply:

@@ -245,6 +245,12 @@ def compensations(tenant: str, action_id: str) -> Select[Any]:
     return select(actions).where(*wanted).order_by(actions.c.ord)
 
 
+def steps_of(tenant: str, plan: str) -> Select[Any]:
+    """The actions that are steps of a plan, oldest first; of those with one operation the newest comes last."""
+    wanted = (actions.c.tenant == tenant, actions.c.original == plan, actions.c.origin == Origin.PLAN.value)
+    return select(actions).where(*wanted).order_by(actions.c.ord)
+
+
 def image_by_digest(digest: str) -> Select[Any]:
     """One image."""
     return select(images.c.content, images.c.size, images.c.pruned_at).where(images.c.digest == digest)

@@ -85,6 +85,17 @@ class ActionReads(Reader):
         """Actions that undo or redo this one, oldest first."""
         return await self._actions(queries.compensations(tenant, action_id))
 
+    async def steps(self, tenant: str, plan: str) -> Sequence[Action]:
+        """The actions that are steps of a plan, oldest first."""
+        return await self._actions(queries.steps_of(tenant, plan))
+
+    async def agreed_plans(self, tenant: str, now: datetime) -> Sequence[Action]:
+        """Plans that a person has agreed to and that nobody is at."""
+        found = await self._actions(unattended.agreed_plans(tenant))
+        names = {name for action in found for name in action.lease_names}
+        alive = {row["name"] for row in await self._all(unattended.held(names, now))} if names else set()
+        return [action for action in found if alive.isdisjoint(action.lease_names)]
+
     async def image(self, digest: str) -> bytes:
         """Canonical JSON by digest. Raises NotFound; Pruned when retention took it."""
         row = await self._one(queries.image_by_digest(digest), f"image {digest}")

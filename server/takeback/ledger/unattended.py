@@ -8,12 +8,19 @@ from typing import Any
 
 from sqlalchemy import Select, select, text
 
-from takeback.ledger.schema import OCCUPIES, actions, leases
+from takeback.core.vocabulary import ActionClass, Status
+from takeback.ledger.schema import OCCUPIES, UNDECIDED, actions, leases
 
 
 def occupying(tenant: str, limit: int) -> Select[Any]:
     """Actions under way, in the order of their index: those of all time are too many to be sorted."""
     return select(actions).where(actions.c.tenant == tenant, text(OCCUPIES)).order_by(actions.c.id).limit(limit)
+
+
+def agreed_plans(tenant: str) -> Select[Any]:
+    """Plans to be begun: they wait for no caller."""
+    wanted = (actions.c.tenant == tenant, text(UNDECIDED), actions.c.status == Status.APPROVED.value)
+    return select(actions).where(*wanted, actions.c.action_class == ActionClass.WORKFLOW.value)
 
 
 def held(names: Iterable[str], now: datetime) -> Select[Any]:

@@ -24,7 +24,7 @@ from takeback.guard.use_cases import UseCases
 from takeback.mcp.asking import by_requests
 from takeback.mcp.exchange import Exchange
 from takeback.mcp.holding import Holding, Identity, Work
-from takeback.ports import Caller, Downstream, LedgerFailure
+from takeback.ports import Caller, Downstream, LedgerFailure, ProgressSink
 
 HASTE: Final = 0.3
 """Seconds: a "no" that comes sooner was given by a machine, and the question stays open for a person."""
@@ -53,7 +53,9 @@ class OwnTools(Protocol):
     def offers(self, name: str) -> bool:
         """Whether `name` is one of them."""
 
-    async def call(self, caller: Caller, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def call(
+        self, caller: Caller, name: str, arguments: Mapping[str, Any], *, progress: ProgressSink | None = None
+    ) -> Mapping[str, Any]:
         """Run one; returns a tool result."""
 
 
@@ -110,7 +112,7 @@ class Face:
 
     async def _called(self, exchange: Exchange, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if self.own.offers(name):
-            result = dict(await self.own.call(exchange.caller, name, arguments))
+            result = dict(await self.own.call(exchange.caller, name, arguments, progress=exchange.progress))
             return self.enveloped(result, stateless=exchange.stateless)
         request = CallRequest(
             caller=exchange.caller, name=name, arguments=arguments, meta=exchange.meta, progress=exchange.progress

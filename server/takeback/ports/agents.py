@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from takeback.ports.downstream import Downstream
+from takeback.ports.tools import ProgressSink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,11 @@ class AgentUseCases(Protocol):
 
     async def repeat(self, caller: Caller, *, action: str, reason: str) -> Mapping[str, Any]:
         """Create the successor of an action and return a tool result."""
+
+    async def plan(
+        self, caller: Caller, document: Mapping[str, Any], *, progress: ProgressSink | None
+    ) -> Mapping[str, Any]:
+        """Carry out, preview or cancel a plan, as the arguments of the agent's tool say, and return a tool result."""
 
 
 @dataclass(frozen=True, slots=True)

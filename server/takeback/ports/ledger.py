@@ -218,6 +218,12 @@ class Ledger(Protocol):
     async def unattended(self, tenant: str, now: datetime, limit: int = 200) -> Sequence[Action]:
         """Actions under way that nobody holds a lease on: what a guard began and left."""
 
+    async def steps(self, tenant: str, plan: str) -> Sequence[Action]:
+        """The actions that are steps of a plan, oldest first."""
+
+    async def agreed_plans(self, tenant: str, now: datetime) -> Sequence[Action]:
+        """Plans that a person has agreed to and that nobody is at: they are to be begun."""
+
     async def prune(
         self, retention: Retention, now: datetime, *, dry_run: bool = False, batches: int | None = None
     ) -> Removed:

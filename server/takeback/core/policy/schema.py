@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from takeback.core.expressions import Template
 from takeback.core.policy.apis import Auth, Operation
+from takeback.core.policy.plans import Plans
 from takeback.core.policy.table import TABLE
 from takeback.core.policy.values import Args, Duration, Expr
 from takeback.core.vocabulary import ActionClass, Does, Effect, Risk
@@ -78,6 +79,7 @@ class Defaults(_Table):
     user: str = Field(default="local", min_length=1)
     pause: Risk | Literal["never"] | None = None
     reads_without_ledger: bool = False
+    agent_tools: tuple[Literal["plan"], ...] = ()
 
 
 class Idempotency(_Table):
@@ -317,6 +319,7 @@ class PolicyFile(_Table):
     retention: Retention = Retention()
     defaults: Defaults = Defaults()
     upstream: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")], Upstream] = {}
+    plans: Plans = Plans()
     rule: tuple[Rule, ...] = ()
     tenants: dict[str, Any] | None = None
     console: dict[str, Any] | None = None

@@ -15,6 +15,7 @@ from takeback.guard.services import Services
 from takeback.ports import Caller, Change, HistoryQuery, NotFound
 
 LAST: Final = "last 1"
+PLAN: Final = "plan "
 _LAST: Final = re.compile(r"(?:the )?last(?: (\d{1,5}))?(?: changes?| actions?| writes?)?")
 _SINCE: Final = re.compile(r"since (.+)")
 _RUN: Final = re.compile(r"(?:the |this )?(?:whole )?run(?: ([\w-]+))?")
@@ -37,7 +38,7 @@ def spelled(what: str | None) -> str:
 
 def is_relative(selection: str) -> bool:
     """Whether a selection names several actions, or one by where it stands."""
-    return selection == "run" or selection.startswith(("last ", "since ", "run "))
+    return selection == "run" or selection.startswith(("last ", "since ", "run ", PLAN))
 
 
 async def own(services: Services, caller: Caller, action_id: str) -> Action:
@@ -64,6 +65,8 @@ async def select(services: Services, caller: Caller, selection: str) -> tuple[Ac
     Raises:
         NotFound: there is nothing of the kind in the caller's scope.
     """
+    if selection.startswith(PLAN):
+        return await _steps(services, caller, selection.removeprefix(PLAN))
     run, later, most = await _bounds(services, caller, selection)
     found: list[Action] = []
     async for action in _writes(services, caller.tenant, run):
@@ -74,6 +77,15 @@ async def select(services: Services, caller: Caller, selection: str) -> tuple[Ac
     if not found:
         raise NotFound("there is no change that stands" + ("" if selection == "run" else f" ({selection})"))
     return tuple(found)
+
+
+async def _steps(services: Services, caller: Caller, plan: str) -> tuple[Action, ...]:
+    """What a plan did and still stands, newest first."""
+    action = await own(services, caller, plan)
+    steps = [one for one in await services.ledger.steps(action.tenant, action.id) if one.in_force]
+    if not steps:
+        raise NotFound(f"nothing that {action.id} did stands")
+    return tuple(sorted(steps, key=lambda one: (one.sent_at or one.created_at, one.id), reverse=True))
 
 
 async def _bounds(

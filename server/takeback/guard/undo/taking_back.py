@@ -10,13 +10,13 @@ from takeback.core.canonical import digest
 from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.run import Unwinding
 from takeback.core.undo import Forecast
-from takeback.core.vocabulary import Origin, Risk, Status, UndoOutcome
+from takeback.core.vocabulary import ActionClass, Origin, Risk, Status, UndoOutcome
 from takeback.core.wording import targets_of
 from takeback.guard.services import Services
 from takeback.guard.undo.manner import NotUndoable
 from takeback.guard.undo.one import Step, already, carried_out, changes_back
 from takeback.guard.undo.plan import Plan, plan
-from takeback.guard.undo.selecting import is_relative, known_before, own, remember, select, spelled
+from takeback.guard.undo.selecting import PLAN, is_relative, known_before, own, remember, select, spelled
 from takeback.guard.undo.unwinding import irreversible, listing, unwind
 from takeback.ports import Caller, NotFound, UndoAnswer
 
@@ -33,7 +33,10 @@ async def take_back(
     try:
         if is_relative(selection):
             return await _several(services, caller, selection, why, confirm)
-        return await _one(services, caller, await own(services, caller, selection), why, confirm)
+        action = await own(services, caller, selection)
+        if action.action_class is ActionClass.WORKFLOW:
+            return await _several(services, caller, f"{PLAN}{action.id}", why, confirm)
+        return await _one(services, caller, action, why, confirm)
     except NotFound as error:
         return UndoAnswer(f"Not undone: {error}. Nothing was changed.", ok=False)
 

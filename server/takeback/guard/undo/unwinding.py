@@ -12,12 +12,15 @@ from typing import Final
 
 from takeback.core.action import Action
 from takeback.core.run import Unwinding
+from takeback.core.states import Happening
 from takeback.core.vocabulary import Status, UndoOutcome
 from takeback.core.wording import targets_of
+from takeback.guard.recording import next_fact
 from takeback.guard.services import Services
 from takeback.guard.undo.authority import stands_in_the_way
 from takeback.guard.undo.one import Step, undo_one
-from takeback.ports import Caller, UndoAnswer
+from takeback.guard.undo.selecting import PLAN
+from takeback.ports import Caller, Change, UndoAnswer
 
 _NAMED: Final = 20
 """Actions that a report names one by one; more are counted."""
@@ -96,12 +99,24 @@ async def unwind(services: Services, caller: Caller, unwinding: Unwinding, reaso
     for action_id in unwinding.actions:
         report.add(await undo_one(services, caller, action_id, reason))
     outcome = report.outcome
+    if unwinding.what.startswith(PLAN) and report.complete:
+        await _plan_is_back(services, unwinding, reason)
     return UndoAnswer(
         report.text(unwinding),
         ok=report.complete,
         action=unwinding.id,
         outcome=outcome.value if outcome is not None else None,
     )
+
+
+async def _plan_is_back(services: Services, unwinding: Unwinding, reason: str) -> None:
+    """Everything that a plan did went back, and so did the plan."""
+    action = await services.ledger.action(unwinding.tenant, unwinding.what.removeprefix(PLAN))
+    if action.status not in {Status.SUCCEEDED, Status.FAILED, Status.NEEDS_OPERATOR}:
+        return
+    began = next_fact(services, action, Happening.COMPENSATE, detail=reason)
+    ended = next_fact(services, began[1], Happening.RESTORE, detail=reason, outcome={"undo": unwinding.id})
+    await services.ledger.commit(Change(actions=(began, ended), tenant=action.tenant))
 
 
 def irreversible(actions: Sequence[Action]) -> list[Action]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from takeback.core.run import ApprovalStatus
 from takeback.core.vocabulary import ActionClass, Origin, Status
 from takeback.ports import NotFound, NotSent, OutcomeUnknown
 from tests.guard.plans import THREE, all_actions, group, over, plan, status, step, submit, sweep, text, the, the_plan
+from tests.guard.test_retention import PRUNED, pruned
+from tests.guard.test_runs import lives
 from tests.guard.test_taking_up import Gate, two
 from tests.guard.world import POLICY, Desk
 
@@ -469,3 +472,41 @@ async def test_another_run_cannot_cancel_a_plan(tmp_path: Path) -> None:
         stranger = replace(guard.caller, run="r2")
         with pytest.raises(NotFound):
             await guard.use_cases.plan(stranger, {"cancel": pending["_meta"]["io.takeback/action"], "reason": "x"})
+
+
+# --- across runs, and long after ---
+
+
+async def test_a_client_that_comes_back_recognises_its_plan(tmp_path: Path) -> None:
+    """Another connection is another run; what broke off before is joined, and nothing is done twice."""
+    async with lives(tmp_path) as life:
+        one = await life.guard()
+        done = await submit(one, THREE)
+        life.dies(one)
+        again = await submit(await life.guard(), THREE)
+    assert again["_meta"]["io.takeback/action"] == done["_meta"]["io.takeback/action"]
+    assert life.desk.effects == 4
+
+
+async def test_a_plan_that_waits_is_joined_by_the_client_that_comes_back(tmp_path: Path) -> None:
+    async with lives(tmp_path) as life:
+        one = await life.guard()
+        pending = await submit(one, MAIL)
+        life.dies(one)
+        two_ = await life.guard()
+        same = await submit(two_, MAIL)
+        assert same["_meta"]["io.takeback/action"] == pending["_meta"]["io.takeback/action"]
+        [approval] = await two_.ledger.approvals("acme")
+        await two_.decide(approval.id, agree=True)
+        assert status(await submit(two_, MAIL)) == "succeeded"
+    assert len(life.desk.mails) == 1
+
+
+async def test_a_plan_whose_record_was_pruned_is_not_done_again(tmp_path: Path) -> None:
+    desk = Desk()
+    async with over(desk, tmp_path, PRUNED) as guard:
+        await submit(guard, THREE)
+        await pruned(guard, timedelta(days=31))
+        result = await submit(guard, THREE)
+    assert result["isError"]
+    assert desk.effects == 4

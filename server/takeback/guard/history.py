@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from takeback.core.action import Action
 from takeback.core.images import Image
+from takeback.core.phrases import LONGEST_REASON, quoted
 from takeback.core.run import RecoveryItem
 from takeback.core.trail import Facts, Sentence, trail
-from takeback.core.vocabulary import Origin, Verified
+from takeback.core.vocabulary import ActionClass, Origin, Verified
 from takeback.core.voice import Audience
 from takeback.core.wording import targets_of
 from takeback.guard.judging import stored_image
@@ -29,7 +30,14 @@ def line(action: Action) -> str:
     undo = f" · undo: {action.forecast['text']}" if action.in_force and action.forecast else ""
     state = f"{action.status.value}{verified.get(action.verified, '')}"
     when = f"{action.created_at:%Y-%m-%d %H:%M:%S}"
-    return f"{action.id} {when} {action.name} {targets_of(action.targets)}{fields}{origin} · {state}{undo}"
+    return f"{action.id} {when} {action.name} {_about(action)}{fields}{origin} · {state}{undo}"
+
+
+def _about(action: Action) -> str:
+    """What it changes; for a plan, what it is for."""
+    if action.action_class is ActionClass.WORKFLOW:
+        return quoted((action.arguments or {}).get("title", ""), LONGEST_REASON)
+    return targets_of(action.targets)
 
 
 def queue_line(item: RecoveryItem) -> str:

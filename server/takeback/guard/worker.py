@@ -15,7 +15,7 @@ from typing import Final
 from takeback.core.action import Action
 from takeback.core.run import ApprovalStatus
 from takeback.core.states import OCCUPYING, IllegalTransition
-from takeback.core.vocabulary import Status
+from takeback.core.vocabulary import ActionClass, Status
 from takeback.guard import approving
 from takeback.guard.resuming import take_up
 from takeback.guard.retrying import jittered
@@ -30,6 +30,9 @@ AT_A_TIME: Final = 4
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 60.0
 """Seconds between two looks at one action that cannot be decided yet: doubled each time, up to the longest."""
+
+LONGEST_PAUSE_OF_PLANS: Final = 5.0
+"""A plan may wait for a person, and whoever has answered looks on."""
 
 AT_ONCE: Final = 20
 """Short transactions of pruning in one round."""
@@ -136,7 +139,8 @@ class Worker:
 
     def _later(self, action: Action) -> None:
         _, pause = self._pauses.get(action.id, (0.0, FIRST_PAUSE / 2))
-        pause = min(pause * 2, LONGEST_PAUSE)
+        most = LONGEST_PAUSE if action.action_class is not ActionClass.WORKFLOW else LONGEST_PAUSE_OF_PLANS
+        pause = min(pause * 2, most)
         self._pauses[action.id] = (self._services.clock.monotonic() + jittered(self._services, pause), pause)
 
     async def _expire(self, swept: Swept) -> None:

@@ -13,13 +13,25 @@ from takeback.guard import approving
 from takeback.guard.plans.driving import drive
 from takeback.guard.plans.facts import caller_of
 from takeback.guard.plans.previewing import Shown
+from takeback.guard.plans.telling import interrupted
 from takeback.guard.recording import next_fact
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.services import Services
-from takeback.ports import Approach, Caller, Change, Lease, ProgressSink, Standing
+from takeback.ports import (
+    Approach,
+    Caller,
+    Change,
+    KeyTaken,
+    Lease,
+    LeaseLost,
+    LedgerFailure,
+    ProgressSink,
+    Stale,
+    Standing,
+)
 
 
-async def approach(services: Services, caller: Caller, operation: str) -> Standing:
+async def approach(services: Services, caller: Caller, operation: str, *, inherits: str | None = None) -> Standing:
     """Take the plan's lease, and see what the ledger says of it. A holder that has provably ended is not waited for."""
     names = lease_names(caller.tenant, (), operation)
     wanted = Approach(
@@ -30,6 +42,7 @@ async def approach(services: Services, caller: Caller, operation: str) -> Standi
         lease_names=names,
         lease_for=services.keeper.lease,
         now=services.clock.now(),
+        inherits=inherits,
     )
     standing = await services.ledger.approach(wanted)
     if services.is_gone(standing.refused_by):
@@ -65,7 +78,12 @@ async def driven(
     services: Services, caller: Caller, action: Action, leases: tuple[Lease, ...], progress: ProgressSink | None
 ) -> Reply:
     """Drive it under these leases, and say what came of it."""
-    text, now = await drive(services, caller, action, leases, progress=progress)
+    try:
+        text, now = await drive(services, caller, action, leases, progress=progress)
+    except (KeyTaken, Stale, LeaseLost):
+        raise
+    except LedgerFailure as failure:
+        return own_word(interrupted(action, str(failure)), action, layer=RetryLayer.WORKFLOW)
     good = now.status is Status.SUCCEEDED
     layer = RetryLayer.MODEL if good else RetryLayer.WORKFLOW if now.status is Status.RUNNING else RetryLayer.HUMAN
     return own_word(text, now, layer=layer, error=not good)

@@ -7,7 +7,7 @@ left finds its steps in the ledger by their logical operations, and what its rea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from takeback.core.jsontext import JSON, loads
 from takeback.core.plan import Group, PlanDocument, PlanStep, back_to, references
 from takeback.core.run import Checkpoint, RecoveryItem
 from takeback.core.states import Happening
-from takeback.core.vocabulary import Status
+from takeback.core.vocabulary import Status, UndoOutcome
 from takeback.guard.plans import backing
 from takeback.guard.plans.stepping import Results, StepEnd, Stepper, kept_read, operations
 from takeback.guard.plans.telling import finished, progressed, stopped, waiting
@@ -106,14 +106,7 @@ class Driver:
                     return StepEnd(step=step.id, kind="done", read=self.results.reads[step.id])
                 return await stepper.run(step, {found.step for found in references(dict(step.arguments))})
 
-        tasks = [asyncio.create_task(one(step)) for step in group.steps]
-        try:
-            return list(await asyncio.gather(*tasks))
-        except BaseException:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            raise
+        return await _all([asyncio.create_task(one(step)) for step in group.steps])
 
     async def _passed(self, number: int, ends: Sequence[StepEnd]) -> None:
         """A safe pause: what was done and verified by now, and what the reads had answered."""
@@ -186,6 +179,8 @@ class Driver:
             for operation, step in operations(self.action.tenant, self.action.id, self.plan.steps).items()
             if operation in actions
         }
+        if not any(one.in_force or one.status is not Status.FAILED for one in by_step.values()):
+            return await self._nothing_to_take_back(error)
         report = await backing.take_back(self.services, self.caller, self.plan, by_step, keeps, reason)
         text = report.text(backing.as_unwinding(self.action, report))
         if report.waiting:
@@ -198,6 +193,12 @@ class Driver:
             item=None if report.complete else f"not everything went back: {reason}",
         )
         return f"[takeback {self.action.id}] Stopped: {error.get('message', '')}. {text}"
+
+    async def _nothing_to_take_back(self, error: Mapping[str, Any]) -> str:
+        why = str(error.get("message", ""))
+        outcome = {"outcome": UndoOutcome.EXACT.value, "text": "nothing had been changed"}
+        await self._end(lambda action: [self._fact(action, Happening.RESTORE, detail=why, outcome=outcome)])
+        return f"[takeback {self.action.id}] Stopped: {why}. Nothing had been changed."
 
     # --- writing down ---
 
@@ -248,6 +249,18 @@ async def drive(
         await _let_go(services, leases)
         raise
     return text, driver.action
+
+
+async def _all(tasks: Sequence[asyncio.Task[StepEnd]]) -> list[StepEnd]:
+    """What all of them came to. One that raises does not break the others off, which may have sent something."""
+    try:
+        await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)  # each hands over what it had begun
+        raise
+    return [task.result() for task in tasks]
 
 
 async def _let_go(services: Services, leases: Sequence[Lease]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,7 @@ from takeback.guard.approving import digest_now
 from takeback.guard.execution import before_image, labelled
 from takeback.guard.plans.judging import Judged, highest
 from takeback.guard.purposes import declared_fields
-from takeback.guard.services import Services
+from takeback.guard.services import Services, Work
 from takeback.ports import Caller
 
 TOOL: Final = "takeback.plan"
@@ -53,15 +54,19 @@ class Shown:
 
 
 async def seen(services: Services, plan: PlanDocument, steps: Sequence[Judged]) -> Shown:
-    """The plan with what its targets are now, as far as that is known."""
+    """The plan with what its targets are now, as far as that is known; they are read only where a person will look."""
     images: dict[str, Image | None] = {}
     binds: dict[str, str] = {}
-    for one in steps:
-        if one.work is None:
-            continue
-        before = await before_image(services, one.work)
-        stored = services.stored_image(before, one.work.redact) if before is not None else None
-        images[one.step.id], binds[one.step.id] = stored, digest_now(services, one.work, stored)
+    limit = asyncio.Semaphore(services.policy.file.plans.side_by_side)
+
+    async def look(name: str, work: Work) -> None:
+        async with limit:
+            before = await before_image(services, work)
+        images[name] = services.stored_image(before, work.redact) if before is not None else None
+        binds[name] = digest_now(services, work, images[name])
+
+    if any(one.decision.verdict == "ask" for one in steps):
+        await asyncio.gather(*(look(one.step.id, one.work) for one in steps if one.work is not None))
     return Shown(plan=plan, steps={one.step.id: one for one in steps}, images=images, binds=binds)
 
 

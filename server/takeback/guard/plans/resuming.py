@@ -11,7 +11,6 @@ from takeback.core.states import Happening
 from takeback.core.vocabulary import ActionClass, RunStatus, Status
 from takeback.core.wording import refused
 from takeback.guard import approving
-from takeback.guard.closing import CLOSED
 from takeback.guard.plans.beginning import approach, begun
 from takeback.guard.plans.driving import drive
 from takeback.guard.plans.facts import caller_of
@@ -29,7 +28,7 @@ async def resume(services: Services, action: Action) -> None:
     if standing.refused_by is not None:
         return
     now = await services.ledger.action(action.tenant, action.id)
-    stopped = standing.run_status in {RunStatus.PAUSED, *CLOSED}
+    stopped = standing.run_status is RunStatus.PAUSED
     if now.status is Status.APPROVED and not stopped:
         plan = PlanDocument.from_document(now.arguments)
         steps, _ = judged(services, caller, plan)

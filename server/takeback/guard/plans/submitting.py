@@ -17,17 +17,17 @@ from takeback.core.states import Happening
 from takeback.core.vocabulary import RetryLayer, RunStatus, Status
 from takeback.core.wording import denied, in_progress, pending, refused
 from takeback.guard import approving
-from takeback.guard.answering import run_stopped
+from takeback.guard.answering import expired, run_stopped
 from takeback.guard.closing import CLOSED
 from takeback.guard.plans.beginning import approach, begun, driven
-from takeback.guard.plans.facts import PlanRequest, first
+from takeback.guard.plans.facts import PlanRequest, caller_of, first
 from takeback.guard.plans.judging import Judged, judged, shared
 from takeback.guard.plans.previewing import TOOL, Shown, lines, preview, seen
 from takeback.guard.recording import Fact, next_fact
 from takeback.guard.replies import Reply, own_word
-from takeback.guard.runs import opened
+from takeback.guard.runs import inheriting, opened
 from takeback.guard.services import Listener, Services
-from takeback.ports import Change, KeyTaken, Lease, LeaseLost, Stale, Standing
+from takeback.ports import Caller, Change, KeyTaken, Lease, LeaseLost, Stale, Standing
 
 _ROUNDS: Final = 8
 _MEND: Final = "Mend the plan and submit it again."
@@ -129,16 +129,16 @@ def _in_order(services: Services, plan: PlanDocument, steps: list[Judged]) -> Pl
 
 
 async def _rounds(services: Services, request: PlanRequest, shown: Shown, listener: Listener) -> Reply:
-    await opened(services, request.caller)
-    operation = logical_operation(
-        tenant=request.caller.tenant,
-        run=request.caller.run,
-        tool=TOOL,
-        targets=(),
-        operation=shown.plan.document(),
-    )
+    before = await opened(services, request.caller)
+    operation, inherits = _operation(request.caller, request.caller.run, shown), None
+    if before is not None:
+        inherits = _operation(request.caller, before, shown)
     for _ in range(_ROUNDS):
-        standing = await approach(services, request.caller, operation)
+        standing = await inheriting(services, await approach(services, request.caller, operation, inherits=inherits))
+        if standing.earlier is not None and standing.earlier.operation != operation:
+            operation, inherits = standing.earlier.operation, None  # it goes on from the run before
+            await services.ledger.release(standing.leases)
+            continue
         try:
             reply = await _act(services, request, shown, operation, standing, listener)
         except (KeyTaken, Stale, LeaseLost):
@@ -150,6 +150,10 @@ async def _rounds(services: Services, request: PlanRequest, shown: Shown, listen
     return own_word(refused("others keep changing the same thing", "Ask again later."), layer=RetryLayer.TOOL)
 
 
+def _operation(caller: Caller, run: str, shown: Shown) -> str:
+    return logical_operation(tenant=caller.tenant, run=run, tool=TOOL, targets=(), operation=shown.plan.document())
+
+
 async def _act(
     services: Services, request: PlanRequest, shown: Shown, operation: str, standing: Standing, listener: Listener
 ) -> Reply | None:
@@ -159,6 +163,8 @@ async def _act(
     known = standing.earlier
     if standing.refused_by is not None:
         return await _join(services, known)
+    if known is None and standing.tombstone is not None:
+        return await _free(services, standing, expired(standing.tombstone))
     if known is None or known.status in _AGAIN:
         return await _new(services, request, shown, operation, standing, listener)
     match known.status:
@@ -176,9 +182,9 @@ async def _act(
         case Status.FAILED:
             claimed = next_fact(services, known, Happening.CLAIM, detail="submitted again", error=None)
             await _write(services, claimed, standing.leases)
-            return await driven(services, request.caller, claimed[1], standing.leases, request.progress)
+            return await driven(services, caller_of(claimed[1]), claimed[1], standing.leases, request.progress)
         case _:
-            return await driven(services, request.caller, known, standing.leases, request.progress)
+            return await driven(services, caller_of(known), known, standing.leases, request.progress)
 
 
 async def _join(services: Services, known: Action | None) -> Reply | None:

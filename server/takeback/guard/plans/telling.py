@@ -39,6 +39,14 @@ def waiting(action: Action, end: StepEnd) -> str:
     )
 
 
+def interrupted(action: Action, why: str) -> str:
+    """When the ledger failed in the middle of it."""
+    return (
+        f"[takeback {action.id}] Under way: the ledger cannot be used right now ({why}). What was begun is not lost: "
+        "the guard goes on with it when it can. Submit the same plan again later to learn where it stands."
+    )
+
+
 def steps(plan: PlanDocument, actions: Mapping[str, Action]) -> list[str]:
     """The steps that did something, one line each, at most twenty."""
     done = [(step, actions[step.id]) for step in plan.steps if step.id in actions]

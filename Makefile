@@ -4,13 +4,14 @@
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test undo-schedules crashes lint types contracts check bench bench-inventory bench-undo bench-growth bench-faulty conformance undo-table fault-matrix format states lock clean run-env dev-env
+.PHONY: help demo test undo-schedules crashes several lint types contracts check bench bench-inventory bench-undo bench-growth bench-faulty conformance undo-table fault-matrix format states lock clean run-env dev-env
 
 help:
 	@echo "make demo    a guarded day at an example help desk"
 	@echo "make test    the whole test suite (ARGS=... are passed on to pytest)"
 	@echo "make undo-schedules  10,000 generated schedules against undo in a modelled world (ARGS='2000 --seed 1')"
 	@echo "make crashes  a guard killed at every boundary, and what is left (ARGS='--family one', --sample 60, --only CASE)"
+	@echo "make several  10,000 calls to guards on one PostgreSQL, one killed again and again (ARGS='--guards 2 --calls 500')"
 	@echo "make lint    style"
 	@echo "make check   style, types, layers, tests"
 	@echo "make bench   what the guard costs (ARGS=--quick: a look)"
@@ -38,6 +39,9 @@ undo-schedules: dev-env
 
 crashes: dev-env
 	$(BIN)/python -m tests.crashes $(ARGS)
+
+several: dev-env
+	$(BIN)/python -m tests.several.load $(ARGS)
 
 lint: dev-env
 	$(BIN)/ruff check .

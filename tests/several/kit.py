@@ -19,6 +19,9 @@ import httpx2
 
 BOUND: Final = 60.0
 META: Final = "io.takeback/"
+APART: Final = "neighbours"
+"""What a guard lives without that is on a machine of its own: it sees nobody die, and waits for leases to run out."""
+
 _PROTOCOL: Final = "io.modelcontextprotocol/"
 _ENVELOPE: Final[dict[str, Any]] = {
     _PROTOCOL + "protocolVersion": "2026-07-28",
@@ -30,9 +33,13 @@ _ROOT: Final = Path(__file__).parents[2]
 
 @dataclass(slots=True)
 class Guard:
-    """One `takeback serve --http`, which may be killed and started again. `log` is what it said."""
+    """One `takeback serve --http`, which may be killed and started again. `log` is what it said.
+
+    `without` names what it lives without (`tests.several.bare`).
+    """
 
     policy: Path
+    without: str = ""
     port: int = 0
     process: Process | None = None
     log: list[bytes] = field(default_factory=list)
@@ -40,16 +47,24 @@ class Guard:
 
     async def start(self) -> None:
         """Start it and wait until it listens."""
+        program = ("tests.several.bare", self.without) if self.without else ("takeback.cli",)
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "takeback.cli", "serve", "--policy", str(self.policy), "--http", "0",
+            sys.executable, "-m", *program, "serve", "--policy", str(self.policy), "--http", "0", cwd=_ROOT,
             env={**os.environ, "TAKEBACK_STATE": str(self.policy.parent)}, stderr=PIPE, stdin=DEVNULL,
         )  # fmt: skip
         assert self.process.stderr is not None
-        async with asyncio.timeout(BOUND):
-            while not (found := re.search(rb"http://127\.0\.0\.1:(\d+)/mcp", line := await _line(self.process))):
-                self.log.append(line)
-        self.port = int(found[1])
+        try:
+            self.port = await asyncio.wait_for(self._listens(self.process), BOUND)
+        except BaseException:
+            self.process.kill()
+            await self.process.wait()
+            raise
         self._reading = asyncio.create_task(self._read(self.process.stderr))
+
+    async def _listens(self, process: Process) -> int:
+        while not (found := re.search(rb"http://127\.0\.0\.1:(\d+)/mcp", line := await _line(process))):
+            self.log.append(line)
+        return int(found[1])
 
     async def _read(self, stream: asyncio.StreamReader) -> None:
         while line := await stream.readline():
@@ -89,16 +104,17 @@ async def _line(process: Process) -> bytes:
 
 
 @asynccontextmanager
-async def guards(policy: Path, number: int) -> AsyncIterator[list[Guard]]:
-    """So many guards, started together and stopped at the end."""
-    found = [Guard(policy) for _ in range(number)]
+async def guards(policy: Path, number: int, *, without: str = "") -> AsyncIterator[list[Guard]]:
+    """So many guards, started together and stopped at the end. What one without a safeguard says is not looked at."""
+    sound = without in {"", APART}
+    found = [Guard(policy, without) for _ in range(number)]
     async with AsyncExitStack() as stack:
         for guard in found:
             stack.push_async_callback(guard.stop)
         await found[0].start()  # one makes the tables
         await asyncio.gather(*(guard.start() for guard in found[1:]))
         yield found
-    assert [line for guard in found for line in guard.log if b"Traceback" in line] == []
+    assert not sound or [line for guard in found for line in guard.log if b"Traceback" in line] == []
 
 
 class Counter:

@@ -9,6 +9,7 @@ from typing import Any
 
 from takeback.core.action import Action, Event, Target, begin, evolve
 from takeback.core.canonical import canonical
+from takeback.core.freezing import Freeze, FreezeKind
 from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run, Unwinding
 from takeback.core.states import Happening
 from takeback.core.vocabulary import ActionClass, Does, Effect, Risk
@@ -135,6 +136,13 @@ def a_checkpoint(id_: str, **given: Any) -> Checkpoint:
 def an_unwinding(id_: str, **given: Any) -> Unwinding:
     facts: dict[str, Any] = {"run": "r1", "principal": "ann", "what": "last 2", "reason": "wrong", "opened_at": NOW}
     return Unwinding(**{"id": id_, "tenant": "acme", "actions": ("a2", "a1"), **facts, **given})
+
+
+def a_freeze(id_: str, **given: Any) -> Freeze:
+    """An upstream frozen by somebody."""
+    facts: dict[str, Any] = {"kind": FreezeKind.UPSTREAM, "name": "helpdesk", "reads": False, "since": NOW}
+    said = {"frozen_by": "ann", "reason": "odd mails"}
+    return Freeze(**{"id": id_, "tenant": "acme", **facts, **said, **given})
 
 
 async def ids(ledger: Any, tenant: str = "acme", **query: Any) -> list[str]:

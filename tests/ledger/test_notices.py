@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -248,4 +249,4 @@ def test_news_arrive_as_they_were_sent(news: News) -> None:
 def test_a_notice_is_bounded() -> None:
     news = News(frozenset(f"{number:08}" for number in range(10_000)), stirring=True)
     assert len(news.payload().encode()) <= LONGEST
-    assert News.heard(news.payload()) == EVERYTHING
+    assert News.heard(news.payload()) == replace(EVERYTHING, switched=False)

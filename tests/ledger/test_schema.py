@@ -18,6 +18,7 @@ from .raw import sql
 from .stories import (
     NOW,
     a_checkpoint,
+    a_freeze,
     a_run,
     an_approval,
     an_item,
@@ -41,6 +42,7 @@ NAMED = sorted(
         "access_log",
         "unwindings",
         "scopes",
+        "freezes",
         "tombstones",
     }
 )
@@ -73,6 +75,8 @@ async def rows(ledger: SqlLedger, url: str) -> str:
     await ledger.commit(Change(queue=(an_item("q2", action="a1"),), tenant="acme"))
     await ledger.prune(Retention(runs=timedelta(days=800)), later)
     await ledger.shared_run("acme", "a scope", "r1", NOW, timedelta(minutes=30))
+    await ledger.freeze(a_freeze("z1"))
+    await ledger.freeze(a_freeze("z2", name="desk"))
     await ledger.close()
     return url
 
@@ -99,6 +103,9 @@ REFUSED = {
     "a run's status that is none": "UPDATE runs SET status = 'lost'",
     "an approval's status that is none": "UPDATE approvals SET status = 'maybe'",
     "a risk that is none": "UPDATE recovery_items SET risk = 'huge'",
+    "one thing frozen twice": "UPDATE freezes SET name = 'desk'",
+    "a kind of freeze that is none": "UPDATE freezes SET kind = 'galaxy'",
+    "a freeze of nothing": "UPDATE freezes SET name = ''",
     "one image twice": "INSERT INTO images (digest, content, size) SELECT digest, content, size FROM images",
     "one secret twice": f"INSERT INTO secrets (name, value) {SECRET} UNION ALL {SECRET}",
 }
@@ -108,6 +115,7 @@ ALLOWED = {
     "a client's key of a void action": "UPDATE actions SET client_key = 'mine', status = 'cancelled'",
     "the key of another tenant": f"UPDATE actions SET key = '{sha('key a1')}', tenant = 'zeta' WHERE id = 'a2'",
     "a next event": f"{COPY} SELECT action, seq + 5, {REST}",
+    "a second freeze once the first is lifted": "UPDATE freezes SET name = 'desk', lifted_at = 1 WHERE id = 'z1'",
     "leaves": "UPDATE events SET leaf = seq WHERE action = 'a1'",
 }
 

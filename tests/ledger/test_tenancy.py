@@ -19,6 +19,7 @@ from takeback.ports import Change, HistoryQuery, Ledger, LedgerFailure, NotFound
 from .stories import (
     NOW,
     a_checkpoint,
+    a_freeze,
     a_run,
     after,
     an_approval,
@@ -53,6 +54,7 @@ async def inhabited(ledger: SqlLedger) -> SqlLedger:
     shared = {"targets": first("a1")[1].targets, "sent_at": NOW}
     await succeeded(ledger, "a5", does=Does.CREATE, **shared)
     gone = await succeeded(ledger, "a6", does=Does.DELETE, **shared)
+    await ledger.freeze(a_freeze("z1"))
     undoing = after(gone, Happening.COMPENSATE)
     await write(ledger, undoing, after(undoing, Happening.RESTORE, in_force=False))
     digest, content = image({"n": 1})
@@ -83,6 +85,8 @@ EMPTY: dict[str, Read] = {
     "deletions taken back": lambda ledger, tenant: ledger.deletions_taken_back(replace(first("a1")[1], tenant=tenant)),
     "earlier writes": lambda ledger, tenant: ledger.earlier_writes(replace(first("a7")[1], tenant=tenant, **SHARED)),
     "creations": lambda ledger, tenant: ledger.creations(tenant, "ticket", ["T-a1"]),
+    "freezes": lambda ledger, tenant: ledger.freezes(tenant),
+    "frozen": lambda ledger, tenant: ledger.frozen(tenant),
     "unwindings": lambda ledger, tenant: ledger.unwindings(tenant, "r1"),
     "unattended": lambda ledger, tenant: ledger.unattended(tenant, NOW + timedelta(days=1)),
     "went on": lambda ledger, tenant: ledger.went_on(tenant, "r1", NOW - timedelta(seconds=1)),
@@ -113,6 +117,7 @@ async def test_for_another_tenant_it_is_not_there(inhabited: SqlLedger) -> None:
 def test_every_read_of_the_port_has_its_line() -> None:
     own = {"approach", "commit", "release", "renew", "log_access", "open_run", "image", "secret", "wait_for_change"}
     own |= {"holders", "is_held", "let_go", "shared_run", "end_runs", "prune", "wait_for_any", "available"}
+    own |= {"freeze", "lift"}
     reads = {name for name in vars(Ledger) if not name.startswith("_")} - own
     assert {name.replace(" ", "_") for name in [*EMPTY, *MISSING]} >= reads
 

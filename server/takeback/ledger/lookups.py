@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, case, func, select, text
 
 from takeback.core.action import Action
 from takeback.core.vocabulary import RunStatus
+from takeback.ledger import freezes
 from takeback.ledger.database import any_of
 from takeback.ledger.leases import Grant
 from takeback.ledger.rows import action_from
@@ -56,6 +57,7 @@ def standings(connection: Connection, approaches: Sequence[Approach], grants: Se
     occupants = _occupants(connection, approaches)
     counts = _counters(connection, approaches)
     statuses = _run_statuses(connection, approaches)
+    frozen = freezes.in_force(connection, _tenants(approaches))
     pruned = graves(connection, _tenants(approaches), _all(approaches, _operation))
     return [
         Standing(
@@ -67,6 +69,7 @@ def standings(connection: Connection, approaches: Sequence[Approach], grants: Se
             counters={name: counts.get((approach.tenant, name), 0) for name in approach.counters},
             run_status=statuses.get((approach.tenant, approach.run)),
             inherited=earlier.get((approach.tenant, approach.inherits), (None, -1))[0] if approach.inherits else None,
+            freezes=frozen.get(approach.tenant, ()),
         )
         for approach, granted in zip(approaches, grants, strict=True)
     ]

@@ -24,15 +24,19 @@ LONGEST: Final = 7_000
 CHANNEL: Final = "SELECT 'takeback_' || CAST('actions' AS regclass)::oid"
 _TELL: Final = text("SELECT pg_notify('takeback_' || CAST('actions' AS regclass)::oid, CAST(:payload AS text))")
 
-_STIRRING, _ANY = "!", "*"
+_STIRRING, _ANY, _SWITCHED = "!", "*", "^"
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Actions that moved on (None: any may have), and whether there may be something for a worker in it."""
+    """Actions that moved on (None: any may have), and whether there may be something for a worker in it.
+
+    `switched`: something was frozen or thawed.
+    """
 
     actions: frozenset[str] | None = frozenset()
     stirring: bool = False
+    switched: bool = False
 
     @classmethod
     def of(cls, changes: Iterable[Change]) -> News:
@@ -42,11 +46,11 @@ class News:
         return cls(frozenset(moved), any(map(_stirs, known)))
 
     def __bool__(self) -> bool:
-        return self.stirring or self.actions is None or bool(self.actions)
+        return self.stirring or self.switched or self.actions is None or bool(self.actions)
 
     def payload(self) -> str:
         """As it travels: at most LONGEST bytes."""
-        words = [_STIRRING] if self.stirring else []
+        words = [word for word, said in ((_STIRRING, self.stirring), (_SWITCHED, self.switched)) if said]
         whole = " ".join([*words, *sorted(self.actions)]) if self.actions is not None else ""
         if self.actions is None or len(whole.encode()) > LONGEST:
             return " ".join([*words, _ANY])
@@ -56,16 +60,25 @@ class News:
     def heard(cls, payload: str) -> News:
         """What a notice says. Whatever is on the channel is taken for ids: an id that there is not wakes nobody."""
         words = set(payload.split())
-        return cls(None if _ANY in words else frozenset(words - {_STIRRING}), _STIRRING in words)
+        ids = None if _ANY in words else frozenset(words - {_STIRRING, _SWITCHED})
+        return cls(ids, _STIRRING in words, _SWITCHED in words)
 
 
-EVERYTHING: Final = News(None, stirring=True)
+SWITCHED: Final = News(stirring=True, switched=True)
+"""The stop switch was used. What was frozen may go on after a thaw, which is something for a worker."""
+
+EVERYTHING: Final = News(None, stirring=True, switched=True)
 """What has to be assumed after not having listened."""
 
 
 def tell(connection: Connection, changes: Iterable[Change]) -> None:
     """Tell the other stores, once this transaction is committed; nobody, where the database cannot do it."""
-    if connection.dialect.name == "postgresql" and (news := News.of(changes)):
+    tell_of(connection, News.of(changes))
+
+
+def tell_of(connection: Connection, news: News) -> None:
+    """The same, of what is no change to an action."""
+    if connection.dialect.name == "postgresql" and news:
         connection.execute(_TELL, {"payload": news.payload()})
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from takeback.core.freezing import Freeze
 from takeback.core.pins.judge import Pin
 from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run, Unwinding
-from takeback.ledger import pins, queries, rows, unattended
+from takeback.ledger import freezes, pins, queries, rows, unattended
 from takeback.ledger import runs as in_runs
 from takeback.ledger.reader import Reader
 
@@ -63,6 +64,11 @@ class RecordReads(Reader):
     async def pins(self, scope: str) -> Sequence[Pin]:
         """All that is known of tools' definitions under a policy."""
         return [pins.pin_from(row) for row in await self._all(pins.of_scope(scope))]
+
+    async def freezes(self, tenant: str, *, in_force_only: bool = True, limit: int = 200) -> Sequence[Freeze]:
+        """Uses of the stop switch, the newest first."""
+        found = await self._all(freezes.of_tenant(tenant, in_force_only=in_force_only, limit=limit))
+        return [freezes.freeze_from(row) for row in found]
 
     async def holders(self, now: datetime) -> Sequence[str]:
         """Those who hold leases that have not run out."""

@@ -3,6 +3,7 @@
 * One idempotency key, one (operation, generation), one successor and one client's key: each unique within a tenant.
   Void actions (denied, cancelled: nothing was ever sent) do not hold a successor or a client's key.
 * The first sight of a tool pins one definition of it, and no second one.
+* One thing is frozen once at a time (`freezes`).
 * A status is one that the table of states knows. A tenant is never empty.
 * What was pruned leaves a tombstone: its key and its generation stay taken (`changes` looks before it claims).
 * An action's events are numbered without a fork: (action, seq) is unique, and that is the compare-and-set.
@@ -12,7 +13,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -23,11 +24,9 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     UniqueConstraint,
-    text,
 )
 
 from takeback.core.pins.judge import PinState
@@ -35,29 +34,16 @@ from takeback.core.run import ApprovalStatus
 from takeback.core.states import OCCUPYING, UNSETTLED, VOID
 from takeback.core.vocabulary import Risk, RunStatus, Status
 from takeback.ledger.columns import Document, FreeText, Instant
+from takeback.ledger.freezes import freezes as _freezes
+from takeback.ledger.tables import listed, metadata, only, tenant_check
 
-REVISION: Final = "0007"
-
-metadata: Final = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
-
-
-def _listed(words: object) -> str:
-    return ", ".join(f"'{word}'" for word in sorted(words))  # type: ignore[call-overload]
-
+REVISION: Final = "0008"
 
 # Literal text and not parameters: a planner matches a partial index only by the words of its condition.
-OCCUPIES: Final = f"status IN ({_listed(OCCUPYING)})"
+OCCUPIES: Final = f"status IN ({listed(OCCUPYING)})"
 STANDING: Final = "in_force AND origin NOT IN ('redo', 'undo')"
-NOT_VOID: Final = f"status NOT IN ({_listed(VOID)})"
-UNDECIDED: Final = f"status IN ({_listed({Status.PLANNED, *UNSETTLED})})"
+NOT_VOID: Final = f"status NOT IN ({listed(VOID)})"
+UNDECIDED: Final = f"status IN ({listed({Status.PLANNED, *UNSETTLED})})"
 MISMATCHED: Final = "verified = 'mismatch' AND in_force"
 OPEN: Final = "closed_at IS NULL"
 DAILY: Final = "substr(name, 1, 10) = 'principal:'"
@@ -65,15 +51,6 @@ KEPT: Final = "pruned_at IS NULL"
 
 # SQLite numbers rows by itself only for INTEGER PRIMARY KEY.
 _Ordinal = BigInteger().with_variant(Integer, "sqlite")
-
-
-def _only(condition: str) -> dict[str, Any]:
-    """The condition of a partial index, for both databases."""
-    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
-
-
-def _tenant_check() -> CheckConstraint:
-    return CheckConstraint("tenant <> ''", name="tenant")
 
 
 actions: Final = Table(
@@ -130,25 +107,25 @@ actions: Final = Table(
     Column("searchable", FreeText, nullable=False),
     UniqueConstraint("tenant", "key"),
     UniqueConstraint("tenant", "operation", "generation"),
-    _tenant_check(),
-    CheckConstraint(f"status IN ({_listed(Status)})", name="status"),
+    tenant_check(),
+    CheckConstraint(f"status IN ({listed(Status)})", name="status"),
     CheckConstraint("version >= 1", name="version"),
     CheckConstraint("generation >= 0", name="generation"),
     Index("ix_actions_tenant_run", "tenant", "run", "ord"),
     Index("ix_actions_tenant_ord", "tenant", "ord"),
-    Index("ix_actions_tenant_original", "tenant", "original", **_only("original IS NOT NULL")),
-    Index("ix_actions_standing", "tenant", "run", "ord", **_only(STANDING)),
-    Index("ix_actions_occupying", "tenant", "id", **_only(OCCUPIES)),
-    Index("ix_actions_undecided", "tenant", "run", "ord", **_only(UNDECIDED)),
-    Index("ix_actions_mismatched", "tenant", "ord", **_only(MISMATCHED)),
+    Index("ix_actions_tenant_original", "tenant", "original", **only("original IS NOT NULL")),
+    Index("ix_actions_standing", "tenant", "run", "ord", **only(STANDING)),
+    Index("ix_actions_occupying", "tenant", "id", **only(OCCUPIES)),
+    Index("ix_actions_undecided", "tenant", "run", "ord", **only(UNDECIDED)),
+    Index("ix_actions_mismatched", "tenant", "ord", **only(MISMATCHED)),
     sqlite_autoincrement=True,
 )
 
 _PLACE: Final = actions.c.tenant, actions.c.original
-_SUCCESSOR: Final = _only(f"origin = 'repeat' AND {NOT_VOID}")
+_SUCCESSOR: Final = only(f"origin = 'repeat' AND {NOT_VOID}")
 Index("uq_actions_successor", *_PLACE, unique=True, **_SUCCESSOR)
 _OWN: Final = actions.c.tenant, actions.c.client_key, actions.c.principal
-_CLIENT_KEY: Final = _only(f"client_key IS NOT NULL AND {NOT_VOID}")
+_CLIENT_KEY: Final = only(f"client_key IS NOT NULL AND {NOT_VOID}")
 Index("uq_actions_client_key", *_OWN, unique=True, **_CLIENT_KEY)
 
 action_targets: Final = Table(
@@ -164,7 +141,7 @@ action_targets: Final = Table(
     Column("occupied", Boolean, nullable=False),
     Index("ix_action_targets_lease_name", "tenant", "lease_name"),
     Index("ix_action_targets_id", "tenant", "id"),
-    Index("ix_action_targets_occupied", "tenant", "lease_name", **_only("occupied")),
+    Index("ix_action_targets_occupied", "tenant", "lease_name", **only("occupied")),
 )
 
 events: Final = Table(
@@ -189,8 +166,8 @@ images: Final = Table(
     Column("size", BigInteger, nullable=False),
     Column("used_at", Instant),
     Column("pruned_at", Instant),
-    Index("ix_images_kept", "used_at", "digest", **_only(KEPT)),
-    Index("ix_images_pruned", "pruned_at", **_only("pruned_at IS NOT NULL")),
+    Index("ix_images_kept", "used_at", "digest", **only(KEPT)),
+    Index("ix_images_pruned", "pruned_at", **only("pruned_at IS NOT NULL")),
 )
 
 runs: Final = Table(
@@ -209,11 +186,11 @@ runs: Final = Table(
     Column("reason", FreeText),
     Column("owner", FreeText),
     Column("ended_at", Instant),
-    _tenant_check(),
-    CheckConstraint(f"status IN ({_listed(RunStatus)})", name="status"),
+    tenant_check(),
+    CheckConstraint(f"status IN ({listed(RunStatus)})", name="status"),
     Index("ix_runs_tenant_active_at", "tenant", "active_at"),
     Index("ix_runs_client", "tenant", "principal", "client", "opened_at"),
-    Index("uq_runs_predecessor", "tenant", "predecessor", unique=True, **_only("predecessor IS NOT NULL")),
+    Index("uq_runs_predecessor", "tenant", "predecessor", unique=True, **only("predecessor IS NOT NULL")),
     Index("ix_runs_active_at", "active_at", "tenant", "id"),
 )
 
@@ -224,7 +201,7 @@ scopes: Final = Table(
     Column("scope", FreeText, primary_key=True),
     Column("run", FreeText, nullable=False),
     Column("used_at", Instant, nullable=False),
-    _tenant_check(),
+    tenant_check(),
     Index("ix_scopes_used_at", "used_at"),
 )
 
@@ -244,8 +221,8 @@ approvals: Final = Table(
     Column("decided_by", FreeText),
     Column("how", FreeText),
     Column("reason", FreeText),
-    _tenant_check(),
-    CheckConstraint(f"status IN ({_listed(ApprovalStatus)})", name="status"),
+    tenant_check(),
+    CheckConstraint(f"status IN ({listed(ApprovalStatus)})", name="status"),
     Index("ix_approvals_tenant_status", "tenant", "status", "requested_at"),
     Index("ix_approvals_tenant_run", "tenant", "run"),
 )
@@ -265,10 +242,10 @@ recovery_items: Final = Table(
     Column("closed_by", FreeText),
     Column("decision", FreeText),
     Column("reason", FreeText),
-    _tenant_check(),
-    CheckConstraint(f"risk IN ({_listed(Risk)})", name="risk"),
+    tenant_check(),
+    CheckConstraint(f"risk IN ({listed(Risk)})", name="risk"),
     Index("ix_recovery_items_tenant_action", "tenant", "action"),
-    Index("ix_recovery_items_open", "tenant", "opened_at", "id", **_only(OPEN)),
+    Index("ix_recovery_items_open", "tenant", "opened_at", "id", **only(OPEN)),
 )
 
 leases: Final = Table(
@@ -291,7 +268,7 @@ checkpoints: Final = Table(
     Column("at", Instant, nullable=False),
     Column("action", FreeText),
     Column("body", Document),
-    _tenant_check(),
+    tenant_check(),
     Index("ix_checkpoints_tenant_run", "tenant", "run", "at"),
 )
 
@@ -307,7 +284,7 @@ unwindings: Final = Table(
     Column("actions", Document, nullable=False),
     Column("confirm", FreeText),
     Column("opened_at", Instant, nullable=False),
-    _tenant_check(),
+    tenant_check(),
     Index("ix_unwindings_tenant_run", "tenant", "run", "opened_at"),
 )
 
@@ -317,8 +294,8 @@ counters: Final = Table(
     Column("tenant", FreeText, primary_key=True),
     Column("name", FreeText, primary_key=True),
     Column("value", BigInteger, nullable=False),
-    _tenant_check(),
-    Index("ix_counters_daily", "tenant", "name", **_only(DAILY)),
+    tenant_check(),
+    Index("ix_counters_daily", "tenant", "name", **only(DAILY)),
 )
 
 access_log: Final = Table(
@@ -333,7 +310,7 @@ access_log: Final = Table(
     Column("at", Instant, nullable=False),
     Column("ok", Boolean, nullable=False),
     Column("arguments_digest", FreeText, nullable=False),
-    _tenant_check(),
+    tenant_check(),
     Index("ix_access_log_tenant_at", "tenant", "at"),
     Index("ix_access_log_tenant_run", "tenant", "run", "at"),
     sqlite_autoincrement=True,
@@ -352,9 +329,11 @@ pins: Final = Table(
     Column("seen_at", Instant, nullable=False),
     Column("decided_at", Instant),
     Column("decided_by", FreeText),
-    CheckConstraint(f"state IN ({_listed(PinState)})", name="state"),
+    CheckConstraint(f"state IN ({listed(PinState)})", name="state"),
 )
-Index("uq_pins_first_use", pins.c.scope, pins.c.upstream, pins.c.tool, unique=True, **_only("first_use"))
+Index("uq_pins_first_use", pins.c.scope, pins.c.upstream, pins.c.tool, unique=True, **only("first_use"))
+
+freezes: Final = _freezes
 
 secrets: Final = Table(
     "secrets",
@@ -380,9 +359,9 @@ tombstones: Final = Table(
     Column("pruned_at", Instant, nullable=False),
     UniqueConstraint("tenant", "key"),
     UniqueConstraint("tenant", "operation", "generation"),
-    _tenant_check(),
-    CheckConstraint(f"status IN ({_listed(Status)})", name="status"),
+    tenant_check(),
+    CheckConstraint(f"status IN ({listed(Status)})", name="status"),
 )
 _BURIED: Final = tombstones.c.tenant, tombstones.c.client_key, tombstones.c.principal
-_BURIED_KEY: Final = _only(f"client_key IS NOT NULL AND {NOT_VOID}")
+_BURIED_KEY: Final = only(f"client_key IS NOT NULL AND {NOT_VOID}")
 Index("uq_tombstones_client_key", *_BURIED, unique=True, **_BURIED_KEY)

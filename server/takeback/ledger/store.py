@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets as randomness
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,10 +13,11 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from takeback.core.freezing import Freeze
 from takeback.core.pins.judge import Pin
 from takeback.core.policy.schema import Retention
 from takeback.core.run import Run
-from takeback.ledger import images, leases, pins, queries, rows, schema
+from takeback.ledger import freezes, images, leases, notices, pins, queries, rows, schema
 from takeback.ledger import runs as in_runs
 from takeback.ledger.access import AccessLog
 from takeback.ledger.database import insert_missing
@@ -89,7 +90,8 @@ class SqlLedger(ActionReads, RecordReads):
     ) -> None:
         super().__init__(readers, Health(forgets=None if ear is not None else _FORGETS_SECONDS))
         self._watch = Watch()
-        self._ear = None if ear is None else Ear(ear, self._watch.heard, self._health)
+        self._switch = freezes.Switch(self._frozen_now)
+        self._ear = None if ear is None else Ear(ear, self._heard, self._health)
         lanes = Minded(durable, self._health), Minded(loose, self._health)
         self._writer = Writer(*lanes, committed=self._watch.committed)
         self._access = AccessLog(self._write_access)
@@ -211,6 +213,33 @@ class SqlLedger(ActionReads, RecordReads):
         return row is not None and bool(row["version"] > version)
 
     # --- definitions of tools ---
+    # --- the stop switch ---
+
+    async def freeze(self, freeze: Freeze) -> Freeze:
+        """Use it. Returns the freeze that is in force then: this one, or one that stood. Raises Stale."""
+        found: Freeze = await self._writer.durable(partial(_switched, partial(freezes.freeze, fresh=freeze)))
+        self._heard(notices.SWITCHED)
+        return found
+
+    async def lift(self, tenant: str, freeze_id: str, *, at: datetime, by: str, reason: str) -> Freeze:
+        """Thaw; returns the freeze as it stands then, by whomever it was lifted. Raises NotFound."""
+        work = partial(freezes.lift, tenant=tenant, freeze_id=freeze_id, at=at, by=by, reason=reason)
+        found: Freeze = await self._writer.durable(partial(_switched, work))
+        self._heard(notices.SWITCHED)
+        return found
+
+    async def frozen(self, tenant: str) -> Sequence[Freeze]:
+        """What is frozen, as it was known at most a second ago; sooner where other stores' notices arrive."""
+        return await self._switch.stands(tenant)
+
+    async def _frozen_now(self, tenant: str) -> tuple[Freeze, ...]:
+        return tuple(await self.freezes(tenant))
+
+    def _heard(self, news: notices.News) -> None:
+        if news.switched:
+            self._switch.moved()
+        self._watch.heard(news)
+
 
     async def keep(self, seen: Sequence[Pin]) -> None:
         """Remember definitions that were seen. Only the first sight of a tool makes a pin."""
@@ -227,6 +256,13 @@ def _renew(connection: Connection, ours: Sequence[Lease], until: datetime) -> li
 
 
 def _log(connection: Connection, entries: Sequence[AccessEntry]) -> None:
+def _switched(work: Callable[[Connection], Freeze], connection: Connection) -> Freeze:
+    """Use the stop switch; the other stores hear of it when the transaction stands."""
+    found = work(connection)
+    notices.tell_of(connection, notices.SWITCHED)
+    return found
+
+
     connection.execute(insert(schema.access_log), [rows.access_row(entry) for entry in entries])
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from takeback.core.action import Action, Event
+from takeback.core.freezing import Freeze
 from takeback.core.operation import Tombstone
 from takeback.core.policy.schema import Retention
 from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run, Unwinding
@@ -82,7 +83,7 @@ class Standing:
     `earlier` is the newest action of the logical operation that is not void, `newest_generation` the highest generation
     ever allocated for it (-1: none), `tombstone` the newest pruned one of it that was not void. `by_client_key` is the
     action under the client's own key. `occupants` are other actions that occupy one of the targets. `run_status` is
-    None for an unknown run.
+    None for an unknown run. `freezes` are all that are in force in the tenant.
     """
 
     leases: tuple[Lease, ...] = ()
@@ -97,6 +98,7 @@ class Standing:
     inherited: Action | None = None
 
 
+    freezes: tuple[Freeze, ...] = ()
 @dataclass(frozen=True, slots=True)
 class Change:
     """Facts to commit together: durable when the call returns, all or nothing.
@@ -308,8 +310,21 @@ class Ledger(Protocol):
     async def approvals(self, tenant: str, *, pending_only: bool = True) -> Sequence[Approval]:
         """Approvals, oldest first."""
 
-    async def queue(self, tenant: str, *, open_only: bool = True) -> Sequence[RecoveryItem]:
-        """Recovery items, oldest first."""
+    async def freeze(self, freeze: Freeze) -> Freeze:
+        """Use the stop switch; all stores of this ledger heed it at once. Returns the freeze that is in force then.
+
+        One that stood already stays as it is, unless it let reads pass and this one does not.
+        Raises Stale, LedgerFailure.
+        """
+
+    async def lift(self, tenant: str, freeze_id: str, *, at: datetime, by: str, reason: str) -> Freeze:
+        """Thaw; returns the freeze as it stands then, by whomever it was lifted. Raises NotFound, LedgerFailure."""
+
+    async def freezes(self, tenant: str, *, in_force_only: bool = True, limit: int = 200) -> Sequence[Freeze]:
+        """Uses of the stop switch, the newest first."""
+
+    async def frozen(self, tenant: str) -> Sequence[Freeze]:
+        """What is frozen, as it was known at most a second ago: costs nothing mostly. Raises LedgerFailure."""
 
     async def wait_for_change(self, tenant: str, action_id: str, version: int, timeout: float) -> None:
         """Return when the action has a higher version than `version`, or after `timeout` seconds at the latest."""

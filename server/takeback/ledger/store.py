@@ -212,7 +212,6 @@ class SqlLedger(ActionReads, RecordReads):
         row = await self._one_or_none(queries.version_of(tenant, action_id))
         return row is not None and bool(row["version"] > version)
 
-    # --- definitions of tools ---
     # --- the stop switch ---
 
     async def freeze(self, freeze: Freeze) -> Freeze:
@@ -240,6 +239,7 @@ class SqlLedger(ActionReads, RecordReads):
             self._switch.moved()
         self._watch.heard(news)
 
+    # --- definitions of tools ---
 
     async def keep(self, seen: Sequence[Pin]) -> None:
         """Remember definitions that were seen. Only the first sight of a tool makes a pin."""
@@ -255,7 +255,6 @@ def _renew(connection: Connection, ours: Sequence[Lease], until: datetime) -> li
     return leases.renew(connection, ours, until)
 
 
-def _log(connection: Connection, entries: Sequence[AccessEntry]) -> None:
 def _switched(work: Callable[[Connection], Freeze], connection: Connection) -> Freeze:
     """Use the stop switch; the other stores hear of it when the transaction stands."""
     found = work(connection)
@@ -263,6 +262,7 @@ def _switched(work: Callable[[Connection], Freeze], connection: Connection) -> F
     return found
 
 
+def _log(connection: Connection, entries: Sequence[AccessEntry]) -> None:
     connection.execute(insert(schema.access_log), [rows.access_row(entry) for entry in entries])
 
 

@@ -96,9 +96,9 @@ class Standing:
     counters: Mapping[str, int] = field(default_factory=dict)
     run_status: RunStatus | None = None
     inherited: Action | None = None
-
-
     freezes: tuple[Freeze, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """Facts to commit together: durable when the call returns, all or nothing.
@@ -309,6 +309,9 @@ class Ledger(Protocol):
 
     async def approvals(self, tenant: str, *, pending_only: bool = True) -> Sequence[Approval]:
         """Approvals, oldest first."""
+
+    async def queue(self, tenant: str, *, open_only: bool = True) -> Sequence[RecoveryItem]:
+        """Recovery items, oldest first."""
 
     async def freeze(self, freeze: Freeze) -> Freeze:
         """Use the stop switch; all stores of this ledger heed it at once. Returns the freeze that is in force then.

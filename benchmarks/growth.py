@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from benchmarks.postgresql import postgresql
 from takeback.core.action import Action, Event, Target, begin, evolve
 from takeback.core.canonical import canonical, digest
-from takeback.core.run import RecoveryItem
+from takeback.core.queue import RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.vocabulary import ActionClass, Does, Effect, Risk
 from takeback.ledger import SqlLedger, open_ledger, rows, schema

@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 from takeback.core.action import Action, Event
 from takeback.core.states import OCCUPYING
 from takeback.ledger import rows, schema
+from takeback.ledger.entries import item_from
 from tests.ledger.raw import on
 
 T = TypeVar("T")
@@ -68,7 +69,7 @@ def _gathered(connection: Connection) -> Evidence:
     for row in all_of(select(schema.events).order_by(schema.events.c.action, schema.events.c.seq)):
         event = rows.event_from(row)
         events.setdefault(event.action, []).append(event)
-    items = [rows.item_from(row) for row in all_of(select(schema.recovery_items))]
+    items = [item_from(row) for row in all_of(select(schema.recovery_items))]
     held = all_of(select(schema.leases).where(schema.leases.c.holder.is_not(None)))
     return Evidence(
         {action.id: action for action in actions},

@@ -10,7 +10,8 @@ from typing import Any
 from takeback.core.action import Action, Event, Target, begin, evolve
 from takeback.core.canonical import canonical
 from takeback.core.freezing import Freeze, FreezeKind
-from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run, Unwinding
+from takeback.core.queue import EVERY_CAUSE, Comment, QueueDecision, RecoveryItem, Settled
+from takeback.core.run import Approval, Checkpoint, Run, Unwinding
 from takeback.core.states import Happening
 from takeback.core.vocabulary import ActionClass, Does, Effect, Risk
 from takeback.ports import Approach, Change, HistoryQuery, Ledger
@@ -126,6 +127,17 @@ def an_item(id_: str, **given: Any) -> RecoveryItem:
         suggestion={"tool": "x"},
     )
     return replace(plain, **given)
+
+
+def a_comment(id_: str, **given: Any) -> Comment:
+    """What somebody said of the entry `q1`."""
+    return replace(Comment(id=id_, tenant="acme", item="q1", at=NOW, by="ann", text="I asked the bank"), **given)
+
+
+def settled(action: str, **given: Any) -> Settled:
+    """Closes what is open about an action."""
+    facts: dict[str, Any] = {"tenant": "acme", "causes": EVERY_CAUSE, "at": NOW, "by": "guard", "reason": "it settled"}
+    return Settled(**{"action": action, "decision": QueueDecision.RESUME, **facts, **given})
 
 
 def a_checkpoint(id_: str, **given: Any) -> Checkpoint:

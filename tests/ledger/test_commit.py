@@ -246,7 +246,7 @@ async def test_two_guards_race_for_a_step_and_one_wins(ledger: SqlLedger, other:
 async def test_rows_by_id_are_replaced(ledger: SqlLedger) -> None:
     await write(ledger, first("a1"), approvals=(an_approval("p1"),), queue=(an_item("q1"),), runs=(a_run(),))
     decided = an_approval("p1", status=ApprovalStatus.APPROVED, decided_at=NOW, decided_by="eve", how="console")
-    closed = an_item("q1", closed_at=NOW, closed_by="eve", decision="close", reason="seen")
+    closed = an_item("q1", version=2, closed_at=NOW, closed_by="eve", decision="close", reason="seen")
     paused = a_run(status=RunStatus.PAUSED, reason="mismatch")
     await ledger.commit(Change(approvals=(decided,), queue=(closed,), runs=(paused,), tenant="acme"))
     assert await ledger.approval("acme", "p1") == decided

@@ -65,7 +65,7 @@ async def test_of_two_decisions_the_first_stands(ledger: SqlLedger, other: SqlLe
 async def test_lists_are_in_order(ledger: SqlLedger) -> None:
     hours = [NOW + timedelta(hours=n) for n in (2, 0, 1)]
     asked = tuple(an_approval(f"p{n}", requested_at=at) for n, at in enumerate(hours))
-    items = tuple(an_item(f"q{n}", opened_at=at) for n, at in enumerate(hours))
+    items = tuple(an_item(f"q{n}", action=f"a{n}", opened_at=at) for n, at in enumerate(hours))
     runs = tuple(a_run(f"r{n}", active_at=at) for n, at in enumerate(hours))
     await ledger.commit(Change(approvals=asked, queue=items, runs=runs, tenant="acme"))
     assert [approval.id for approval in await ledger.approvals("acme")] == ["p1", "p2", "p0"]

@@ -86,7 +86,7 @@ async def test_what_waits_for_a_person_keeps_its_run(ledger: SqlLedger) -> None:
         await old(ledger, f"a{run[1]}", run=run)
         await ledger.commit(change)
     assert (await ledger.prune(KEPT, LATER)).runs == 0
-    closed = an_item("q1", action="a1", closed_at=NOW)
+    closed = an_item("q1", version=2, action="a1", closed_at=NOW)
     await ledger.commit(Change(queue=(closed,), tenant="acme"))
     assert (await ledger.prune(KEPT, LATER)).runs == 1
 

@@ -9,6 +9,7 @@ import pytest_asyncio
 from sqlalchemy.exc import IntegrityError
 
 from takeback.core.policy.schema import Retention
+from takeback.core.queue import Cause
 from takeback.core.vocabulary import Origin
 from takeback.ledger import SqlLedger
 from takeback.ledger.schema import metadata
@@ -18,6 +19,7 @@ from .raw import sql
 from .stories import (
     NOW,
     a_checkpoint,
+    a_comment,
     a_freeze,
     a_run,
     an_approval,
@@ -37,6 +39,7 @@ NAMED = sorted(
         "runs",
         "approvals",
         "recovery_items",
+        "recovery_comments",
         "checkpoints",
         "counters",
         "access_log",
@@ -58,6 +61,7 @@ async def rows(ledger: SqlLedger, url: str) -> str:
         runs=(a_run(),),
         approvals=(an_approval("p1"),),
         queue=(an_item("q1"),),
+        comments=(a_comment("n1"),),
         checkpoints=(a_checkpoint("c1"),),
         unwindings=(an_unwinding("u1"),),
         images=dict([image({"n": 1})]),
@@ -72,7 +76,7 @@ async def rows(ledger: SqlLedger, url: str) -> str:
     )
     await succeeded(ledger, "a3", run="r0")
     await ledger.open_run(a_run("r0"))
-    await ledger.commit(Change(queue=(an_item("q2", action="a1"),), tenant="acme"))
+    await ledger.commit(Change(queue=(an_item("q2", cause=Cause.LATE),), tenant="acme"))
     await ledger.prune(Retention(runs=timedelta(days=800)), later)
     await ledger.shared_run("acme", "a scope", "r1", NOW, timedelta(minutes=30))
     await ledger.freeze(a_freeze("z1"))
@@ -103,6 +107,7 @@ REFUSED = {
     "a run's status that is none": "UPDATE runs SET status = 'lost'",
     "an approval's status that is none": "UPDATE approvals SET status = 'maybe'",
     "a risk that is none": "UPDATE recovery_items SET risk = 'huge'",
+    "two open entries for one action and cause": "UPDATE recovery_items SET cause = 'late'",
     "one thing frozen twice": "UPDATE freezes SET name = 'desk'",
     "a kind of freeze that is none": "UPDATE freezes SET kind = 'galaxy'",
     "a freeze of nothing": "UPDATE freezes SET name = ''",
@@ -116,6 +121,7 @@ ALLOWED = {
     "the key of another tenant": f"UPDATE actions SET key = '{sha('key a1')}', tenant = 'zeta' WHERE id = 'a2'",
     "a next event": f"{COPY} SELECT action, seq + 5, {REST}",
     "a second freeze once the first is lifted": "UPDATE freezes SET name = 'desk', lifted_at = 1 WHERE id = 'z1'",
+    "a second entry for the cause once the first is closed": "UPDATE recovery_items SET closed_at = 1, cause = 'late'",
     "leaves": "UPDATE events SET leaf = seq WHERE action = 'a1'",
 }
 

@@ -14,11 +14,12 @@ import pytest_asyncio
 from takeback.core.states import Happening
 from takeback.core.vocabulary import Does, Origin
 from takeback.ledger import SqlLedger
-from takeback.ports import Change, HistoryQuery, Ledger, LedgerFailure, NotFound
+from takeback.ports import Change, HistoryQuery, Ledger, LedgerFailure, NotFound, QueueLedger, QueueQuery
 
 from .stories import (
     NOW,
     a_checkpoint,
+    a_comment,
     a_freeze,
     a_run,
     after,
@@ -28,6 +29,7 @@ from .stories import (
     approach,
     first,
     image,
+    settled,
     succeeded,
     write,
 )
@@ -45,6 +47,7 @@ async def inhabited(ledger: SqlLedger) -> SqlLedger:
             runs=(a_run(owner="g1"),),
             approvals=(an_approval("p1"),),
             queue=(an_item("q1"),),
+            comments=(a_comment("n1"),),
             checkpoints=(a_checkpoint("c1"),),
             unwindings=(an_unwinding("u1"),),
             counters={"writes": 3},
@@ -67,6 +70,10 @@ async def _history(ledger: SqlLedger, tenant: str, **query: Any) -> Any:
     return (await ledger.history(HistoryQuery(tenant=tenant, **query))).actions
 
 
+async def entries(ledger: SqlLedger, tenant: str, **query: Any) -> Any:
+    return (await ledger.entries(QueueQuery(tenant=tenant, **query), NOW)).entries
+
+
 SHARED: dict[str, Any] = {"targets": first("a1")[1].targets}
 Read = Callable[[SqlLedger, str], Awaitable[Any]]
 EMPTY: dict[str, Read] = {
@@ -76,6 +83,12 @@ EMPTY: dict[str, Read] = {
     "runs": lambda ledger, tenant: ledger.runs(tenant),
     "approvals": lambda ledger, tenant: ledger.approvals(tenant, pending_only=False),
     "queue": lambda ledger, tenant: ledger.queue(tenant, open_only=False),
+    "entries": lambda ledger, tenant: entries(ledger, tenant, open_only=False),
+    "entries by text": lambda ledger, tenant: entries(ledger, tenant, text="in doubt"),
+    "entries by a target": lambda ledger, tenant: entries(ledger, tenant, text="T-a1"),
+    "entries by a comment": lambda ledger, tenant: entries(ledger, tenant, text="bank"),
+    "items of": lambda ledger, tenant: ledger.items_of(tenant, "a1", open_only=False),
+    "comments": lambda ledger, tenant: ledger.comments(tenant, "q1"),
     "checkpoints": lambda ledger, tenant: ledger.checkpoints(tenant, "r1"),
     "successor": lambda ledger, tenant: ledger.successor(tenant, "a1"),
     "compensations": lambda ledger, tenant: ledger.compensations(tenant, "a1"),
@@ -97,6 +110,7 @@ MISSING: dict[str, Read] = {
     "events": lambda ledger, tenant: ledger.events(tenant, "a1"),
     "run": lambda ledger, tenant: ledger.run(tenant, "r1"),
     "approval": lambda ledger, tenant: ledger.approval(tenant, "p1"),
+    "entry": lambda ledger, tenant: ledger.entry(tenant, "q1", NOW),
 }
 
 
@@ -118,7 +132,7 @@ def test_every_read_of_the_port_has_its_line() -> None:
     own = {"approach", "commit", "release", "renew", "log_access", "open_run", "image", "secret", "wait_for_change"}
     own |= {"holders", "is_held", "let_go", "shared_run", "end_runs", "prune", "wait_for_any", "available"}
     own |= {"freeze", "lift"}
-    reads = {name for name in vars(Ledger) if not name.startswith("_")} - own
+    reads = {name for name in (*vars(Ledger), *vars(QueueLedger)) if not name.startswith("_")} - own
     assert {name.replace(" ", "_") for name in [*EMPTY, *MISSING]} >= reads
 
 
@@ -182,12 +196,26 @@ async def test_a_tenant_cannot_move_another_tenants_action(inhabited: SqlLedger)
         {"runs": (a_run(tenant="zeta"),)},
         {"approvals": (an_approval("p1", tenant="zeta"),)},
         {"queue": (an_item("q1", tenant="zeta"),)},
+        {"queue": (an_item("q1", tenant="zeta", version=2),)},
+        {"settled": (settled("a1", tenant="zeta"),)},
+        {"comments": (a_comment("n1", tenant="zeta"),)},
         {"checkpoints": (a_checkpoint("c1", tenant="zeta"),)},
         {"actions": (first("a1", tenant="zeta"),)},
         {"runs": (a_run(tenant=""),), "tenant": ""},
         {"counters": {"writes": 1}, "tenant": ""},
     ],
-    ids=["run", "approval", "queue", "checkpoint", "action", "nobody's run", "nobody's counter"],
+    ids=[
+        "run",
+        "approval",
+        "queue",
+        "a moved entry",
+        "settled",
+        "comment",
+        "checkpoint",
+        "action",
+        "nobody's run",
+        "nobody's counter",
+    ],
 )
 async def test_a_change_does_not_reach_into_another_tenant(ledger: SqlLedger, strange: dict[str, Any]) -> None:
     with pytest.raises(LedgerFailure, match="tenant"):

@@ -13,7 +13,7 @@ from takeback.cli.context import DEFAULT_POLICY, AsJson, PolicyPath, Tenant, per
 from takeback.cli.looking import jsonable
 from takeback.cli.output import Exit, emit, fail, say, table
 from takeback.core.action import Action
-from takeback.core.run import RecoveryItem
+from takeback.core.queue import RecoveryItem
 from takeback.guard.deciding import Decision, NotResolvable
 
 

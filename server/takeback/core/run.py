@@ -1,4 +1,4 @@
-"""A run groups the actions of one agent at one piece of work; an approval and a recovery item belong to actions."""
+"""A run groups the actions of one agent at one piece of work; an approval belongs to an action."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from takeback.core.jsontext import JSON
-from takeback.core.vocabulary import Risk, RunStatus
+from takeback.core.vocabulary import RunStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,24 +60,6 @@ class Approval:
     decided_at: datetime | None = None
     decided_by: str | None = None
     how: str | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecoveryItem:
-    """One thing that needs a look, with a suggested way out."""
-
-    id: str
-    tenant: str
-    run: str
-    action: str
-    risk: Risk
-    why: str
-    opened_at: datetime
-    suggestion: JSON = None
-    closed_at: datetime | None = None
-    closed_by: str | None = None
-    decision: str | None = None
     reason: str | None = None
 
 

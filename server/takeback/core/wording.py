@@ -139,11 +139,12 @@ def mismatch(action: Action) -> str:
     )
 
 
-def in_doubt(action: Action, why: str) -> str:
-    """When the outcome is unknown and looking has not settled it."""
+def in_doubt(action: Action, why: str, *, asked: bool = True) -> str:
+    """When the outcome is unknown and looking has not settled it. `asked`: it is in the recovery queue."""
+    who = "a person was asked to look" if asked else "it is looked at again until that is decided"
     return (
         f"[takeback {action.id}] The outcome is unknown: {why}. It may or may not have taken effect on "
-        f"{targets_of(action.targets)}; a person was asked to look. Do not call it again; tell the user."
+        f"{targets_of(action.targets)}; {who}. Do not call it again; tell the user."
     )
 
 

@@ -10,6 +10,7 @@ from takeback.core.action import Action
 from takeback.core.images import differences
 from takeback.core.jsontext import loads
 from takeback.core.operation import Refuse, Tombstone
+from takeback.core.queue import Cause
 from takeback.core.vocabulary import RetryLayer
 from takeback.core.wording import (
     beyond_comparing,
@@ -20,9 +21,8 @@ from takeback.core.wording import (
     took_effect,
     undone_by,
 )
-from takeback.guard.ending import LATE
 from takeback.guard.judging import current_image, image_or_none, newest_undo, undone_by_whom
-from takeback.guard.recording import closed_by_guard
+from takeback.guard.recording import settled
 from takeback.guard.replies import Reply, own_result, own_word
 from takeback.guard.services import Services, Work
 from takeback.ports import Change, NotFound, Standing
@@ -45,11 +45,9 @@ async def replay(services: Services, action: Action) -> Reply:
 
 async def _told_at_last(services: Services, action: Action) -> None:
     """Somebody asks for what had come when nobody waited for it: the recovery queue is rid of it."""
-    items = await services.ledger.queue(action.tenant)
-    item = next((one for one in items if one.action == action.id and one.why == LATE), None)
-    if item is not None:
-        closed = closed_by_guard(services, item, "its caller asked again and was told")
-        await services.ledger.commit(Change(queue=(closed,), tenant=action.tenant))
+    if any(one.cause is Cause.LATE for one in await services.ledger.items_of(action.tenant, action.id)):
+        told = settled(services, action, frozenset({Cause.LATE}), "its caller asked again and was told")
+        await services.ledger.commit(Change(settled=(told,), tenant=action.tenant))
 
 
 async def refuse(services: Services, work: Work, refusal: Refuse) -> Reply:

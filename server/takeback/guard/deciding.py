@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final, Literal
 
 from takeback.core.action import Action
-from takeback.core.run import RecoveryItem
+from takeback.core.queue import RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.vocabulary import Origin, Status
 from takeback.guard.recording import Fact, next_fact
@@ -41,7 +41,7 @@ async def resolve(
     action = await services.ledger.action(tenant, item.action)
     facts = _facts(services, action, decision, by, reason)
     now = services.clock.now()
-    closed = replace(item, closed_at=now, closed_by=by, decision=decision, reason=reason)
+    closed = replace(item, version=item.version + 1, closed_at=now, closed_by=by, decision=decision, reason=reason)
     await services.ledger.commit(Change(actions=facts, queue=(closed,), tenant=tenant))
     return closed, facts[-1][1] if facts else action
 

@@ -9,17 +9,17 @@ from typing import Any, Final
 from takeback.core.action import Action, Target
 from takeback.core.images import Image
 from takeback.core.jsontext import JSON
+from takeback.core.queue import UNKNOWN_OUTCOME, Cause, RecoveryItem, Settled
 from takeback.core.redaction import hidden
 from takeback.core.results import version_of
-from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
-from takeback.core.vocabulary import Origin, RetryLayer, Verified
+from takeback.core.vocabulary import Origin, RetryLayer, Status, Verified
 from takeback.core.wording import announcement, mismatch, shown
 from takeback.guard.closing import is_closed
 from takeback.guard.execution import Begun, labelled
 from takeback.guard.purposes import differing
-from takeback.guard.recording import Fact, blob, closed_by_guard, next_fact, recovery_item, with_companions
+from takeback.guard.recording import Fact, blob, next_fact, recovery_item, settled, with_companions
 from takeback.guard.replies import Reply, own_result, own_word
 from takeback.guard.sending import Sent
 from takeback.guard.services import Services, Work
@@ -144,7 +144,8 @@ async def end(services: Services, begun: Begun, fact: Fact, images: Mapping[str,
     await services.ledger.commit(
         Change(
             actions=facts,
-            queue=(*_settled(services, begun), *begun.work.purpose.queued(), *await _late(services, begun, fact[1])),
+            queue=(*begun.work.purpose.queued(), *await _asked(services, begun, fact[1])),
+            settled=(*_settled(services, begun, fact[1]), *begun.work.purpose.settles(fact[1])),
             images=images,
             tenant=begun.action.tenant,
             leases=begun.leases,
@@ -153,14 +154,33 @@ async def end(services: Services, begun: Begun, fact: Fact, images: Mapping[str,
     )
 
 
-async def _late(services: Services, begun: Begun, action: Action) -> tuple[RecoveryItem, ...]:
-    """What took effect when whoever had called had gone, or its run was closed: somebody has to know."""
+async def _asked(services: Services, begun: Begun, action: Action) -> tuple[RecoveryItem, ...]:
+    """What somebody has to look at: an effect that is not as it should be, or of which nobody was told.
+
+    What becomes of an undo is said in the entry of what it takes back.
+    """
     if begun.work.origin in {Origin.UNDO, Origin.REDO} or not action.in_force:
         return ()
+    if action.status is Status.FAILED:
+        return (_wrong(services, action),)
     if await is_closed(services, action.tenant, action.run):
-        return (recovery_item(services, action, TOO_LATE),)
-    return (recovery_item(services, action, LATE),) if begun.work.listener.cancelled else ()
+        return (recovery_item(services, action, TOO_LATE, Cause.RUN_CLOSED),)
+    return (recovery_item(services, action, LATE, Cause.LATE),) if begun.work.listener.cancelled else ()
 
 
-def _settled(services: Services, begun: Begun) -> tuple[RecoveryItem, ...]:
-    return (closed_by_guard(services, begun.item, "it was settled"),) if begun.item is not None else ()
+def _wrong(services: Services, action: Action) -> RecoveryItem:
+    found = action.mismatch or {}
+    seen = f"expected {shown(found.get('expected'))}, found {shown(found.get('actual'))}"
+    if action.error is not None:
+        why = "the tool reported an error, and reading back shows that the target changed all the same"
+        return recovery_item(services, action, f"{why}: {seen}", Cause.PARTIAL)
+    why = f"the tool answered, but reading back shows something else: {seen}"
+    return recovery_item(services, action, f"{why} ({found.get('reason', 'different')})", Cause.MISMATCH)
+
+
+def _settled(services: Services, begun: Begun, action: Action) -> tuple[Settled, ...]:
+    """The outcome is known; only an action that was at its end before, or in doubt, can have an entry."""
+    without_effect = action.status is Status.FAILED and not action.in_force
+    if begun.action.version == 1 or (begun.resumed and without_effect):
+        return ()
+    return (settled(services, action, UNKNOWN_OUTCOME, "it was settled"),)

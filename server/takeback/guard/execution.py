@@ -17,7 +17,7 @@ from takeback.core.images import Image, Part, Presence
 from takeback.core.jsontext import JSON
 from takeback.core.limits import counters_for
 from takeback.core.policy.schema import Condition
-from takeback.core.run import Approval, RecoveryItem
+from takeback.core.run import Approval
 from takeback.core.states import Happening
 from takeback.core.vocabulary import Origin
 from takeback.guard.following import followed
@@ -34,8 +34,8 @@ from takeback.ports import Change, Lease, OutcomeUnknown, Standing
 class Begun:
     """A claimed action on its way: the images as read (`before`) and what is being sent.
 
-    `key` is the key that travels; None when another guard sent the call and may have used a fresh one. `item` is what
-    the recovery queue holds about it: closed when it is settled.
+    `key` is the key that travels; None when another guard sent the call and may have used a fresh one. `resumed`: a
+    person has it looked at again, and decides about what had no effect.
     """
 
     work: Work
@@ -45,7 +45,7 @@ class Begun:
     leases: tuple[Lease, ...]
     deadline: datetime
     key: str | None = None
-    item: RecoveryItem | None = None
+    resumed: bool = False
 
 
 async def before_image(services: Services, work: Work) -> Image | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from takeback.core.action import Action
 from takeback.core.images import Image
 from takeback.core.phrases import LONGEST_REASON, quoted
-from takeback.core.run import RecoveryItem
+from takeback.core.queue import RecoveryItem
 from takeback.core.trail import Facts, Sentence, trail
 from takeback.core.vocabulary import ActionClass, Origin, Verified
 from takeback.core.voice import Audience

@@ -69,7 +69,6 @@ async def taken_over(services: Services, work: Work, standing: Standing, action:
         before=before,
         leases=standing.leases,
         deadline=services.clock.now() + whole_call(work, work.decision.retry),
-        item=next((i for i in await services.ledger.queue(action.tenant) if i.action == action.id), None),
     )
     try:
         return await take_over(services, begun)

@@ -15,8 +15,8 @@ from takeback.core.policy.decide import resolve_late, target_variables
 from takeback.core.policy.load import Policy
 from takeback.core.policy.places import named_by_result
 from takeback.core.policy.schema import NamedUndo, Rule, Undo
+from takeback.core.queue import RecoveryItem, Settled
 from takeback.core.redaction import is_redacted
-from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.undo import Forecast, changed
 from takeback.core.verification import Verification, verify
@@ -86,6 +86,10 @@ class AgentCall:
 
     def queued(self) -> tuple[RecoveryItem, ...]:
         """None: what becomes of the call itself is not its purpose's to say."""
+        return ()
+
+    def settles(self, action: Action) -> tuple[Settled, ...]:
+        """None, for the same reason."""
         return ()
 
     def conclusions(

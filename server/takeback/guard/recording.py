@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import Any
 
 from takeback.core.action import Action, Event, begin, evolve
 from takeback.core.canonical import canonical
 from takeback.core.jsontext import JSON
 from takeback.core.operation import idempotency_key
-from takeback.core.run import RecoveryItem
+from takeback.core.queue import Cause, QueueDecision, RecoveryItem, Settled
 from takeback.core.states import Happening
+from takeback.core.vocabulary import ActionClass
 from takeback.guard.services import Services, Work
 
 Fact = tuple[Event, Action]
@@ -77,10 +77,11 @@ def with_companions(work: Work, fact: Fact) -> tuple[Fact, ...]:
     return (fact, *work.purpose.companions(event.happening, action, event))
 
 
-def recovery_item(services: Services, action: Action, why: str) -> RecoveryItem:
-    """The queue's entry for an action; one for each action, so that a second look replaces the first."""
+def recovery_item(services: Services, action: Action, why: str, cause: Cause | None = None) -> RecoveryItem:
+    """A new entry of the queue; the ledger merges it into one that is open for the same action and cause."""
+    plan = action.action_class is ActionClass.WORKFLOW
     return RecoveryItem(
-        id=f"q{action.id[1:]}",
+        id=services.ids.new("q"),
         tenant=action.tenant,
         run=action.run,
         action=action.id,
@@ -88,9 +89,26 @@ def recovery_item(services: Services, action: Action, why: str) -> RecoveryItem:
         why=why,
         opened_at=services.clock.now(),
         suggestion=action.compensation,
+        cause=cause or (Cause.PLAN if plan else Cause.IN_DOUBT),
     )
 
 
-def closed_by_guard(services: Services, item: RecoveryItem, why: str) -> RecoveryItem:
-    """The queue's entry, closed without a person."""
-    return replace(item, closed_at=services.clock.now(), closed_by="guard", decision="resume", reason=why)
+def settled(
+    services: Services,
+    action: Action,
+    causes: frozenset[Cause],
+    reason: str,
+    *,
+    by: str = "guard",
+    decision: QueueDecision = QueueDecision.RESUME,
+) -> Settled:
+    """What closes the open entries of an action with one of these causes: nobody needs to look any more."""
+    return Settled(
+        tenant=action.tenant,
+        action=action.id,
+        causes=causes,
+        at=services.clock.now(),
+        by=by,
+        decision=decision,
+        reason=reason,
+    )

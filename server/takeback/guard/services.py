@@ -15,8 +15,8 @@ from takeback.core.limits import LoopWatch
 from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.policy.decide import Decision
 from takeback.core.policy.load import Policy
+from takeback.core.queue import RecoveryItem, Settled
 from takeback.core.redaction import bounded, hidden, redact, redact_result, scrub
-from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Origin
@@ -175,6 +175,9 @@ class Purpose(Protocol):
 
     def queued(self) -> tuple[RecoveryItem, ...]:
         """What a person must look at, in the same commit, once the companions are moved."""
+
+    def settles(self, action: Action) -> tuple[Settled, ...]:
+        """What a person need not look at any more, once `action` and its companions stand as they do."""
 
     def conclusions(
         self, work: Work, before: Image | None, after: Image | None, verification: Verification, result: JSON

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from takeback.core.images import Image
@@ -30,6 +30,9 @@ from takeback.ports import Change, OutcomeUnknown
 
 ROUNDS: Final = 3
 """New attempts that settling makes before it hands over to a person."""
+
+ASK_AFTER: Final = timedelta(minutes=10)
+"""For how long looking may fail, beyond the time in which the call lands, until a person is asked to look, too."""
 
 
 async def lost(services: Services, begun: Begun, sent: Sent) -> Reply:
@@ -169,19 +172,34 @@ async def _took_effect(
 
 
 async def _queue(services: Services, begun: Begun, diagnosis: Diagnosis, why: str, *, give_up: bool) -> Reply:
-    """Looking did not decide it: a person looks. While it merely has to wait, the action stays in doubt."""
+    """Looking did not decide it. While it merely has to wait, the action stays in doubt, and is looked at again.
+
+    A person is asked to look when that is no use, or has been none for long.
+    """
     action = begun.action
     facts: tuple[Fact, ...] = ()
-    if give_up:
+    if give_up and action.status is not Status.NEEDS_OPERATOR:
         fact = next_fact(services, action, Happening.GIVE_UP, detail=diagnosis.why)
         facts, action = with_companions(begun.work, fact), fact[1]
-    item = recovery_item(services, action, f"{why}; {diagnosis.why}")
-    if begun.item is not None:
-        item = replace(item, opened_at=begun.item.opened_at)
+    asks = give_up or await _for_long(services, begun)
+    queue = (recovery_item(services, action, f"{why}; {diagnosis.why}"),) if asks else ()
     await services.ledger.commit(
-        Change(actions=facts, queue=(item,), tenant=action.tenant, leases=begun.leases, release=begun.leases)
+        Change(actions=facts, queue=queue, tenant=action.tenant, leases=begun.leases, release=begun.leases)
     )
-    return own_word(in_doubt(action, f"{why}; {diagnosis.why}"), action, layer=RetryLayer.HUMAN)
+    return own_word(in_doubt(action, f"{why}; {diagnosis.why}", asked=asks), action, layer=RetryLayer.HUMAN)
+
+
+async def _for_long(services: Services, begun: Begun) -> bool:
+    """Whether it has been in doubt for longer than any call takes to land, and a good while more."""
+    events = await services.ledger.events(begun.action.tenant, begun.action.id)
+    since = begun.action.created_at
+    for event in events:
+        if event.happening is Happening.CLAIM:
+            since = event.at
+    work = begun.work
+    lands_within = services.policy.lands_within(work.decision.rule, work.entry.client.name) or timedelta(0)
+    read_lag = services.policy.read_lag(work.decision.rule, work.entry.client.name)
+    return services.clock.now() > since + lands_within + read_lag + ASK_AFTER
 
 
 async def take_over(services: Services, begun: Begun) -> Reply:

@@ -8,8 +8,9 @@ from typing import Any
 
 from takeback.core.action import Action
 from takeback.core.phrases import LONGEST_REASON, one_line
+from takeback.core.queue import RecoveryItem
 from takeback.core.redaction import is_redacted
-from takeback.core.run import Approval, RecoveryItem, Run
+from takeback.core.run import Approval, Run
 from takeback.core.trail import Sentence, as_text
 from takeback.core.vocabulary import Origin, RetryLayer, Status
 from takeback.core.voice import Audience

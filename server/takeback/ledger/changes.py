@@ -15,14 +15,13 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from takeback.core.action import BEGUN, Action
-from takeback.ledger import images, leases, tombstones
+from takeback.ledger import entries, images, leases, tombstones
 from takeback.ledger.database import any_of, failing, first_line, insert_into, replace_rows, violated
 from takeback.ledger.rows import (
     action_row,
     approval_row,
     checkpoint_row,
     event_row,
-    item_row,
     run_row,
     target_rows,
     unwinding_row,
@@ -34,7 +33,6 @@ from takeback.ledger.schema import (
     checkpoints,
     counters,
     events,
-    recovery_items,
     runs,
     unwindings,
 )
@@ -151,6 +149,7 @@ class _Ground:
     tenants: dict[str, str] = field(default_factory=dict)
     held: dict[str, tuple[str | None, int]] = field(default_factory=dict)
     buried: tombstones.Buried = field(default_factory=tombstones.Buried)
+    entries: dict[entries.Key, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, connection: Connection, changes: Sequence[Change]) -> _Ground:
@@ -162,6 +161,7 @@ class _Ground:
         if known:
             for row in connection.execute(_VERSIONS, {"b_known": known}):
                 ground.versions[row.id], ground.tenants[row.id] = row.version, row.tenant
+        ground.entries = entries.standing(connection, changes)
         return ground
 
     def accept(self, change: Change) -> None:
@@ -180,6 +180,7 @@ class _Ground:
             if event.seq != moved.get(action.id, self.versions.get(action.id, 0)) + 1:
                 raise Stale(f"{action.id} is not at version {event.seq - 1} any more: read it again")
             moved[action.id] = event.seq
+        self.entries |= entries.check(change, self.entries)
         self.versions |= moved
         self.tenants |= {action.id: action.tenant for _, action in change.actions}
         self.held |= {lease.name: (None, lease.fence) for lease in change.release if lease.name in self.held}
@@ -187,8 +188,10 @@ class _Ground:
 
 def _check_tenants(change: Change) -> None:
     named = {action.tenant for _, action in change.actions}
-    for rows in (change.approvals, change.runs, change.queue, change.checkpoints, change.unwindings):
+    for rows in (change.approvals, change.runs, change.checkpoints, change.unwindings):
         named |= {row.tenant for row in rows}
+    for of_queue in (change.queue, change.settled, change.comments):
+        named |= {row.tenant for row in of_queue}
     if "" in named or (change.counters and not change.tenant):
         raise LedgerFailure("a change names no tenant")
     if change.tenant and named - {change.tenant}:
@@ -200,7 +203,7 @@ def _write(connection: Connection, changes: Sequence[Change]) -> None:
     images.keep(connection, changes)
     replace_rows(connection, approvals, _latest([approval_row(a) for change in changes for a in change.approvals]))
     replace_rows(connection, runs, _latest([run_row(run) for change in changes for run in change.runs]))
-    replace_rows(connection, recovery_items, _latest([item_row(item) for change in changes for item in change.queue]))
+    entries.write(connection, changes)
     replace_rows(
         connection, checkpoints, _latest([checkpoint_row(one) for change in changes for one in change.checkpoints])
     )

@@ -26,6 +26,7 @@ from takeback.ledger.schema import (
     checkpoints,
     counters,
     events,
+    recovery_comments,
     recovery_items,
     runs,
     tombstones,
@@ -142,6 +143,9 @@ def _remove_actions(connection: Connection, run: _Row, rows: Sequence[_Row], now
     told = connection.execute(delete(events).where(events.c.action.in_(ids))).rowcount
     connection.execute(delete(action_targets).where(action_targets.c.action.in_(ids)))
     queued = (recovery_items.c.tenant == run.tenant, recovery_items.c.action.in_(ids))
+    gone = select(recovery_items.c.id).where(*queued)
+    said = (recovery_comments.c.tenant == run.tenant, recovery_comments.c.item.in_(gone))
+    connection.execute(delete(recovery_comments).where(*said))
     connection.execute(delete(recovery_items).where(*queued))
     counted = counters_of_run(run.id, {f"{row.upstream}.{row.tool}" for row in rows})
     connection.execute(delete(counters).where(counters.c.tenant == run.tenant, counters.c.name.in_(counted)))

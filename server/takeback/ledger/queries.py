@@ -280,14 +280,6 @@ def approvals_of(tenant: str, *, pending_only: bool) -> Select[Any]:
     return statement.order_by(approvals.c.requested_at, approvals.c.id)
 
 
-def recovery_queue(tenant: str, *, open_only: bool) -> Select[Any]:
-    """Recovery items, oldest first."""
-    statement = select(recovery_items).where(recovery_items.c.tenant == tenant)
-    if open_only:
-        statement = statement.where(recovery_items.c.closed_at.is_(None))
-    return statement.order_by(recovery_items.c.opened_at, recovery_items.c.id)
-
-
 def checkpoints_of(tenant: str, run_id: str) -> Select[Any]:
     """The checkpoints of a run, newest first."""
     wanted = (checkpoints.c.tenant == tenant, checkpoints.c.run == run_id)

@@ -1,4 +1,4 @@
-"""What is read of all that lies around actions: runs, approvals, the recovery queue, definitions, leases."""
+"""What is read of all that lies around actions: runs, approvals, definitions, leases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 from takeback.core.freezing import Freeze
 from takeback.core.pins.judge import Pin
-from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run, Unwinding
+from takeback.core.run import Approval, Checkpoint, Run, Unwinding
 from takeback.ledger import freezes, pins, queries, rows, unattended
 from takeback.ledger import runs as in_runs
 from takeback.ledger.reader import Reader
@@ -45,10 +45,6 @@ class RecordReads(Reader):
         """Approvals, oldest first."""
         found = await self._all(queries.approvals_of(tenant, pending_only=pending_only))
         return [rows.approval_from(row) for row in found]
-
-    async def queue(self, tenant: str, *, open_only: bool = True) -> Sequence[RecoveryItem]:
-        """Recovery items, oldest first."""
-        return [rows.item_from(row) for row in await self._all(queries.recovery_queue(tenant, open_only=open_only))]
 
     async def checkpoints(self, tenant: str, run_id: str) -> Sequence[Checkpoint]:
         """The checkpoints of a run, newest first."""

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, Final
 
 from takeback.core.action import Action, Event, Target
-from takeback.core.run import Approval, ApprovalStatus, Checkpoint, RecoveryItem, Run, Unwinding
+from takeback.core.run import Approval, ApprovalStatus, Checkpoint, Run, Unwinding
 from takeback.core.states import Happening
 from takeback.core.vocabulary import ActionClass, Does, Effect, Origin, Risk, RunStatus, Status, Verified
 from takeback.ledger.columns import from_micros, to_micros
@@ -170,16 +170,6 @@ def approval_row(approval: Approval) -> Row:
 def approval_from(row: Mapping[Any, Any]) -> Approval:
     """The approval of a row."""
     return Approval(**_with(row, status=ApprovalStatus(row["status"])))
-
-
-def item_row(item: RecoveryItem) -> Row:
-    """The row of a recovery item."""
-    return asdict(item) | {"risk": item.risk.value}
-
-
-def item_from(row: Mapping[Any, Any]) -> RecoveryItem:
-    """The recovery item of a row."""
-    return RecoveryItem(**_with(row, risk=Risk(row["risk"])))
 
 
 def checkpoint_row(checkpoint: Checkpoint) -> Row:

@@ -3,7 +3,7 @@
 * One idempotency key, one (operation, generation), one successor and one client's key: each unique within a tenant.
   Void actions (denied, cancelled: nothing was ever sent) do not hold a successor or a client's key.
 * The first sight of a tool pins one definition of it, and no second one.
-* One thing is frozen once at a time (`freezes`).
+* One thing is frozen once at a time (`freezes`); one entry of the queue is open for one action and cause (`entries`).
 * A status is one that the table of states knows. A tenant is never empty.
 * What was pruned leaves a tombstone: its key and its generation stay taken (`changes` looks before it claims).
 * An action's events are numbered without a fork: (action, seq) is unique, and that is the compare-and-set.
@@ -32,12 +32,13 @@ from sqlalchemy import (
 from takeback.core.pins.judge import PinState
 from takeback.core.run import ApprovalStatus
 from takeback.core.states import OCCUPYING, UNSETTLED, VOID
-from takeback.core.vocabulary import Risk, RunStatus, Status
+from takeback.core.vocabulary import RunStatus, Status
+from takeback.ledger import entries
 from takeback.ledger.columns import Document, FreeText, Instant
 from takeback.ledger.freezes import freezes as _freezes
 from takeback.ledger.tables import listed, metadata, only, tenant_check
 
-REVISION: Final = "0008"
+REVISION: Final = "0009"
 
 # Literal text and not parameters: a planner matches a partial index only by the words of its condition.
 OCCUPIES: Final = f"status IN ({listed(OCCUPYING)})"
@@ -45,7 +46,7 @@ STANDING: Final = "in_force AND origin NOT IN ('redo', 'undo')"
 NOT_VOID: Final = f"status NOT IN ({listed(VOID)})"
 UNDECIDED: Final = f"status IN ({listed({Status.PLANNED, *UNSETTLED})})"
 MISMATCHED: Final = "verified = 'mismatch' AND in_force"
-OPEN: Final = "closed_at IS NULL"
+OPEN: Final = entries.OPEN
 DAILY: Final = "substr(name, 1, 10) = 'principal:'"
 KEPT: Final = "pruned_at IS NULL"
 
@@ -227,26 +228,8 @@ approvals: Final = Table(
     Index("ix_approvals_tenant_run", "tenant", "run"),
 )
 
-recovery_items: Final = Table(
-    "recovery_items",
-    metadata,
-    Column("tenant", FreeText, primary_key=True),
-    Column("id", FreeText, primary_key=True),
-    Column("run", FreeText, nullable=False),
-    Column("action", FreeText, nullable=False),
-    Column("risk", String(32), nullable=False),
-    Column("why", FreeText, nullable=False),
-    Column("opened_at", Instant, nullable=False),
-    Column("suggestion", Document),
-    Column("closed_at", Instant),
-    Column("closed_by", FreeText),
-    Column("decision", FreeText),
-    Column("reason", FreeText),
-    tenant_check(),
-    CheckConstraint(f"risk IN ({listed(Risk)})", name="risk"),
-    Index("ix_recovery_items_tenant_action", "tenant", "action"),
-    Index("ix_recovery_items_open", "tenant", "opened_at", "id", **only(OPEN)),
-)
+recovery_items: Final = entries.recovery_items
+recovery_comments: Final = entries.recovery_comments
 
 leases: Final = Table(
     "leases",

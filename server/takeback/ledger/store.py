@@ -29,6 +29,7 @@ from takeback.ledger.lane import AnyLane, Lane
 from takeback.ledger.migrate import migrate
 from takeback.ledger.prune import Position, prune
 from takeback.ledger.read_actions import ActionReads
+from takeback.ledger.read_queue import QueueReads
 from takeback.ledger.read_records import RecordReads
 from takeback.ledger.watch import Watch
 from takeback.ledger.writer import GiveBack, Writer
@@ -82,7 +83,7 @@ async def open_ledger(url: str) -> SqlLedger:
     return ledger
 
 
-class SqlLedger(ActionReads, RecordReads):
+class SqlLedger(ActionReads, RecordReads, QueueReads):
     """The durable memory of every change, as `takeback.ports.Ledger` describes it. `open_ledger` makes one."""
 
     def __init__(

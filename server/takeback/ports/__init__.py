@@ -27,6 +27,7 @@ from takeback.ports.ledger import (
 )
 from takeback.ports.machine import Clock, Ids, Processes
 from takeback.ports.pins import Pins
+from takeback.ports.queue import QueueEntry, QueueLedger, QueuePage, QueueQuery
 from takeback.ports.tools import (
     Answered,
     Busy,
@@ -77,6 +78,10 @@ __all__ = [
     "ProgressSink",
     "Pruned",
     "Questions",
+    "QueueEntry",
+    "QueueLedger",
+    "QueuePage",
+    "QueueQuery",
     "Remedy",
     "Removed",
     "Stale",

@@ -11,8 +11,10 @@ from takeback.core.action import Action, Event
 from takeback.core.freezing import Freeze
 from takeback.core.operation import Tombstone
 from takeback.core.policy.schema import Retention
-from takeback.core.run import Approval, Checkpoint, RecoveryItem, Run, Unwinding
+from takeback.core.queue import Comment, RecoveryItem, Settled
+from takeback.core.run import Approval, Checkpoint, Run, Unwinding
 from takeback.core.vocabulary import RunStatus, Status
+from takeback.ports.queue import QueueLedger
 
 
 class LedgerFailure(Exception):
@@ -20,7 +22,7 @@ class LedgerFailure(Exception):
 
 
 class Stale(LedgerFailure):
-    """Somebody else moved the action on since it was read. Read again and decide anew."""
+    """Somebody else moved the action (or the entry of the queue) on since it was read. Read again and decide anew."""
 
 
 class KeyTaken(LedgerFailure):
@@ -105,8 +107,10 @@ class Change:
 
     `actions` pairs the event with the action after it (`core.action.evolve` made it). `images` maps digests to
     canonical JSON; a digest that is there already is kept. `leases` must still be ours (checked in the same
-    transaction) and `release` frees them there. `counters` are added to. `runs`, `approvals`, `queue`,
-    `checkpoints` and `unwindings` are written as given (insert or replace by id).
+    transaction) and `release` frees them there. `counters` are added to. `runs`, `approvals`, `checkpoints` and
+    `unwindings` are written as given (insert or replace by id). `queue` holds new entries (version 1; merged into an
+    open one of the same action and cause) and later versions of entries, which must follow the one that stands;
+    `settled` closes those that are open, and `comments` are added.
     """
 
     actions: tuple[tuple[Event, Action], ...] = ()
@@ -114,6 +118,8 @@ class Change:
     approvals: tuple[Approval, ...] = ()
     runs: tuple[Run, ...] = ()
     queue: tuple[RecoveryItem, ...] = ()
+    settled: tuple[Settled, ...] = ()
+    comments: tuple[Comment, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     unwindings: tuple[Unwinding, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
@@ -185,7 +191,7 @@ class Page:
     cursor: str | None = None
 
 
-class Ledger(Protocol):
+class Ledger(QueueLedger, Protocol):
     """The durable memory of every change. Every query is bound to a tenant."""
 
     async def approach(self, approach: Approach) -> Standing:
@@ -309,9 +315,6 @@ class Ledger(Protocol):
 
     async def approvals(self, tenant: str, *, pending_only: bool = True) -> Sequence[Approval]:
         """Approvals, oldest first."""
-
-    async def queue(self, tenant: str, *, open_only: bool = True) -> Sequence[RecoveryItem]:
-        """Recovery items, oldest first."""
 
     async def freeze(self, freeze: Freeze) -> Freeze:
         """Use the stop switch; all stores of this ledger heed it at once. Returns the freeze that is in force then.

@@ -14,7 +14,8 @@ from typing import Any, Final
 from takeback.core.action import Action
 from takeback.core.jsontext import JSON, loads
 from takeback.core.plan import Group, PlanDocument, PlanStep, back_to, references
-from takeback.core.run import Checkpoint, RecoveryItem
+from takeback.core.queue import RecoveryItem
+from takeback.core.run import Checkpoint
 from takeback.core.states import Happening
 from takeback.core.vocabulary import Status, UndoOutcome
 from takeback.guard.plans import backing

@@ -8,11 +8,12 @@ from typing import Final
 from takeback.core.action import Action
 from takeback.core.images import Difference
 from takeback.core.phrases import LONGEST_REASON, quoted
+from takeback.core.queue import EVERY_CAUSE, Cause, QueueDecision
 from takeback.core.states import VOID, Happening
 from takeback.core.undo import Outcome
 from takeback.core.vocabulary import Origin, Status, UndoOutcome
 from takeback.core.wording import changes, targets_of
-from takeback.guard.recording import next_fact, recovery_item
+from takeback.guard.recording import next_fact, recovery_item, settled
 from takeback.guard.replies import Reply
 from takeback.guard.services import Services
 from takeback.guard.undo import undoing
@@ -104,7 +105,8 @@ async def _back_already(
     facts = [began, ended]
     if redone is not None:
         facts.append(next_fact(services, redone, Happening.REDO, actor=actor, detail=why, in_force=True, outcome=None))
-    await services.ledger.commit(Change(actions=tuple(facts), tenant=action.tenant))
+    over = settled(services, action, EVERY_CAUSE, why, by=caller.principal, decision=QueueDecision.COMPENSATE)
+    await services.ledger.commit(Change(actions=tuple(facts), settled=(over,), tenant=action.tenant))
     return Step(text=f"{why}.", outcome=UndoOutcome.EXACT, gone=True)
 
 
@@ -114,13 +116,12 @@ async def in_conflict(services: Services, found: Plan) -> Step:
     foreign = any(not conflict.why for conflict in found.standoff.conflicts)
     lead = "was changed by others since" if foreign else "is not safely to be put back"
     why = f"{lead}: {conflict_text(found.standoff)}"
-    item = recovery_item(services, action, f"an undo found that it {why}")
+    item = recovery_item(services, action, f"an undo found that it {why}", Cause.CONFLICT)
     await services.ledger.commit(Change(queue=(item,), tenant=action.tenant))
-    text = (
-        f"{targets_of(action.targets)} {why}. "
-        f"Nothing was changed; a person must decide ({item.id} in the recovery queue)."
-    )
-    return Step(text=f"Not undone: {text}", outcome=UndoOutcome.REFUSED)
+    known = await services.ledger.items_of(action.tenant, action.id)
+    named = next((one.id for one in known if one.cause is Cause.CONFLICT), item.id)
+    text = f"Not undone: {targets_of(action.targets)} {why}. Nothing was changed; a person must decide "
+    return Step(text=f"{text}({named} in the recovery queue).", outcome=UndoOutcome.REFUSED)
 
 
 def told(action: Action, reply: Reply, done: undoing.Undoing) -> Step:

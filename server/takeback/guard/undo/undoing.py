@@ -14,8 +14,8 @@ from takeback.core.jsontext import JSON
 from takeback.core.operation import fingerprint
 from takeback.core.policy.decide import Decision, canonical_id, target_variables
 from takeback.core.policy.places import named_by_result
+from takeback.core.queue import EVERY_CAUSE, Cause, QueueDecision, RecoveryItem, Settled
 from takeback.core.redaction import is_redacted
-from takeback.core.run import RecoveryItem
 from takeback.core.states import Happening
 from takeback.core.undo import Outcome, Step, judge_outcome
 from takeback.core.verification import Verification
@@ -23,7 +23,7 @@ from takeback.core.vocabulary import Effect, Origin, Status, UndoOutcome, Verifi
 from takeback.guard.execution import conditions_of
 from takeback.guard.purposes import check_boundary, declared_fields, image_variables
 from takeback.guard.readings import Reading
-from takeback.guard.recording import next_fact, recovery_item
+from takeback.guard.recording import next_fact, recovery_item, settled
 from takeback.guard.replies import Reply
 from takeback.guard.services import Refusal, Services, Work
 from takeback.guard.undo.authority import authority
@@ -197,7 +197,14 @@ class Undoing:
         if self.original.status is not Status.NEEDS_OPERATOR:
             return ()
         why = self.outcome.text if self.outcome is not None else "the call that should take it back failed"
-        return (recovery_item(self.services, self.original, f"the undo failed: {why}"),)
+        return (recovery_item(self.services, self.original, f"the undo failed: {why}", Cause.UNDO_FAILED),)
+
+    def settles(self, action: Action) -> tuple[Settled, ...]:
+        """What is taken back leaves nothing to look at."""
+        if self.original.status is not Status.COMPENSATED:
+            return ()
+        reason, decision = f"taken back as {action.id}: {self.reason}", QueueDecision.COMPENSATE
+        return (settled(self.services, self.original, EVERY_CAUSE, reason, by=action.principal, decision=decision),)
 
     def conclusions(
         self, work: Work, before: Image | None, after: Image | None, verification: Verification, result: JSON

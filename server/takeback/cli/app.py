@@ -20,6 +20,7 @@ from takeback.cli import (
     recovering,
     serving,
     surveying,
+    working,
 )
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 serving.add_to(app)
+working.add_to(app)
 policies.add_to(app)
 checking.add_to(app)
 surveying.add_to(app)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,7 +16,8 @@ import typer
 from takeback.bootstrap import Guard, StartFailure, running
 from takeback.cli.context import BEFORE_A_COMMAND, DEFAULT_POLICY, PolicyPath, policy_at, user_name
 from takeback.cli.drafting import check_name, draft_for
-from takeback.cli.output import Exit, err, fail, plain
+from takeback.cli.output import Exit, fail
+from takeback.cli.stopping import Stop, tell, until_told
 from takeback.cli.wrapped import (
     By,
     Header,
@@ -88,7 +87,7 @@ def wrap(
     if not is_guarded(loaded, upstream):
         refuse_another(path, upstream)
     if policy is None:
-        _tell(f"takeback: policy {path}")
+        tell(f"takeback: policy {path}")
     _run(loaded, http, None, None)
 
 
@@ -103,7 +102,7 @@ def _drafted(name: str, table: Table) -> Path:
         except StartFailure as error:
             fail(f"Not started, and no policy was drafted: {error}", Exit.NOT_STARTED)
         if own_policy(name, table) == path:
-            _tell(f"takeback: drafted a cautious policy for {name}; look it over: {path}")
+            tell(f"takeback: drafted a cautious policy for {name}; look it over: {path}")
     return path
 
 
@@ -113,42 +112,9 @@ def _run(policy: Policy, http: int | None, tenant: str | None, user: str | None)
             "Not started: a client talks to the guard over stdin and stdout, and one is closed. See --http.", Exit.USAGE
         )
     try:
-        asyncio.run(_until_told(policy, http, tenant, user))
+        asyncio.run(until_told(lambda stop: _serve(stop, policy, http, tenant=tenant, user=user)))
     except (LedgerFailure, StartFailure, CatalogError) as error:
         fail(f"Not started: {error}", Exit.NOT_STARTED)
-
-
-@dataclass(slots=True)
-class Stop:
-    """What SIGTERM and Ctrl-C do: they end the serving, once.
-
-    Clients signal a guard that they have left while it is still finishing what is in flight, which that must not cut
-    short. A second Ctrl-C is a person who will not wait.
-    """
-
-    serving: asyncio.Task[Any] | None
-    ending: bool = False
-    interrupts: int = 0
-
-    def told(self, number: int) -> None:
-        """A signal came."""
-        self.interrupts += number == signal.SIGINT
-        if not self.ending:
-            _tell("takeback: stopping; what is in flight is finished first")
-        if self.serving is not None and (not self.ending or self.interrupts > 1):
-            self.serving.cancel()
-        self.ending = True
-
-
-async def _until_told(policy: Policy, http: int | None, tenant: str | None, user: str | None) -> None:
-    """Serve until the client leaves or a signal comes, also while the upstreams are being started."""
-    stop = Stop(asyncio.current_task())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.told, number)
-    try:
-        await _serve(stop, policy, http, tenant=tenant, user=user)
-    except asyncio.CancelledError:
-        log.debug("stopped while it was starting, or by a second Ctrl-C")
 
 
 async def _serve(stop: Stop, policy: Policy, http: int | None, *, tenant: str | None, user: str | None) -> None:
@@ -194,21 +160,16 @@ def _check_free(port: int) -> None:
 
 
 def _ready(port: int) -> None:
-    _tell(f"takeback: serving http://{_HOST}:{port}/mcp")
+    tell(f"takeback: serving http://{_HOST}:{port}/mcp")
 
 
 def _report(guard: Guard) -> None:
     for name, why in guard.failed.items():
-        _tell(f"takeback: upstream {name} did not start, and its tools are not offered: {why}")
+        tell(f"takeback: upstream {name} did not start, and its tools are not offered: {why}")
     for entry in guard.use_cases.services.catalog.blocked():
-        _tell(f"takeback: {entry.definition.blocked}. See `takeback pin diff {entry.policy_name}`.")
+        tell(f"takeback: {entry.definition.blocked}. See `takeback pin diff {entry.policy_name}`.")
     if guard.use_cases.services.advisory:
-        _tell(
+        tell(
             f"takeback: approvals are advisory: whatever runs as {user_name()} with a shell could approve "
             "(docs/threat-model.md)"
         )
-
-
-def _tell(text: str) -> None:
-    """On stdio, standard output is the protocol; people read standard error."""
-    err.print(plain(text))

@@ -74,6 +74,11 @@ class Tasks:
         if not task.cancelled():
             task.exception()  # marks it as seen: whoever awaited it has it, or has gone
 
+    async def done(self) -> None:
+        """Wait for everything that was begun. Unbounded: whoever waits may be cancelled."""
+        while self._running:
+            await asyncio.wait(set(self._running))
+
     async def drain(self, within: float) -> None:
         """Wait for what is in flight, at most `within` seconds. What is not done by then is told to hand over."""
         if not self._running:

@@ -16,6 +16,7 @@ from takeback.core.vocabulary import RunStatus, Status, Verified
 from takeback.guard.approving import NotDecidable
 from takeback.guard.ending import LATE, TOO_LATE
 from takeback.guard.recording import next_fact
+from takeback.guard.undo.plan import standoff_of
 from takeback.guard.undo.undoing import carry_out
 from takeback.guard.worker import Worker
 from takeback.ports import Change, LedgerFailure, NotSent, OutcomeUnknown
@@ -264,6 +265,38 @@ async def test_an_undo_that_was_left_is_brought_to_its_end(tmp_path: Path) -> No
         assert original.status is Status.COMPENSATED
         assert desk.records["T-1"]["priority"] == before["priority"]
         assert {one.status for one in await actions(other)} == {Status.COMPENSATED, Status.SUCCEEDED}
+        desk.tools.faults["set"] = [NotSent("it is over")]
+        gate.opened.set()
+        await undo
+
+
+async def test_what_another_guard_brings_to_its_end_meanwhile_is_no_conflict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The target was read, then the late undo landed and a worker settled it, and only then was it judged."""
+    desk = Desk()
+    async with two(POLICY, desk, tmp_path) as (one, other):
+        reply = await one.call("set", HIGH)
+        assert reply.action is not None
+        gate = Gate("set")
+        desk.tools.gate = gate
+        undo = asyncio.ensure_future(one.undo(reply.action.id))
+        await asyncio.wait_for(gate.reached.wait(), 5)
+        await one.use_cases.services.keeper.close()
+        desk.tools.gate = None
+        one.clock.move(LEASE * 2)
+
+        async def late(*args: Any) -> Any:
+            monkeypatch.setattr("takeback.guard.undo.plan.standoff_of", standoff_of)
+            desk.tools.functions["set"]({"id": "T-1", "priority": "normal", "status": "open"})
+            await worker(other).sweep()
+            return await standoff_of(*args)
+
+        monkeypatch.setattr("takeback.guard.undo.plan.standoff_of", late)
+        answer = await other.undo(reply.action.id)
+        assert answer.ok, answer.text
+        assert (await other.ledger.action("acme", reply.action.id)).status is Status.COMPENSATED
+        assert await other.ledger.queue("acme") == []
         desk.tools.faults["set"] = [NotSent("it is over")]
         gate.opened.set()
         await undo

@@ -79,6 +79,8 @@ async def carried_out(services: Services, caller: Caller, found: Plan, reason: s
     """Do what was planned, if nobody's edit is in the way. A conflict goes to the recovery queue with both versions."""
     action = found.action
     if found.standoff.conflicts:
+        if await _moved_on(services, action):
+            return await undo_one(services, caller, action.id, reason)
         return await in_conflict(services, found)
     try:
         redone = await stands_again(services, action)
@@ -92,6 +94,11 @@ async def carried_out(services: Services, caller: Caller, found: Plan, reason: s
     except NotUndoable as error:
         return _refused(action, str(error))
     return told(action, reply, done)
+
+
+async def _moved_on(services: Services, action: Action) -> bool:
+    """Whether another guard went on with the action while it was looked at: then what was seen may be its doing."""
+    return (await services.ledger.action(action.tenant, action.id)).version != action.version
 
 
 async def _back_already(

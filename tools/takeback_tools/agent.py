@@ -17,14 +17,15 @@ DEFINITIONS: Final[tuple[dict[str, Any], ...]] = (
         "name": "takeback_history",
         "title": "What did I change?",
         "description": (
-            "What this run has changed, newest first, one line each. With `action`: the full story of one action. "
+            "What this run has changed, newest first, one line each. With `action`: the full story of one action; "
+            "`action: run` answers for the whole run what was changed, what can be undone, and what is proven. "
             "`filter` searches tools and targets; `needs_attention` shows only what is unsettled or waits for a person."
         ),
         "inputSchema": {
             "type": "object",
             "properties": {
                 "filter": {**_TEXT, "description": "words to look for in tool names and targets"},
-                "action": {**_TEXT, "description": "an action's id, as in [takeback ID]"},
+                "action": {**_TEXT, "description": "an action's id, as in [takeback ID], or `run`"},
                 "needs_attention": {"type": "boolean", "default": False},
                 "cursor": {**_TEXT, "description": "from the page before"},
             },

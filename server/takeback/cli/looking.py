@@ -24,7 +24,7 @@ Run = Annotated[str | None, typer.Option("--run", help="Only this run.")]
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (runs, history, show, explain, approvals):
+    for command in (runs, account, history, show, explain, approvals):
         app.command()(command)
 
 
@@ -40,6 +40,24 @@ def runs(policy: PolicyPath = DEFAULT_POLICY, tenant: Tenant = None, as_json: As
         return
     rows = [(r.id, r.status.value, r.principal, r.client, f"{r.opened_at:%Y-%m-%d %H:%M:%S}") for r in found]
     table(("run", "status", "principal", "client", "opened (UTC)"), rows, empty="No runs yet.")
+
+
+def account(
+    run: Annotated[str, typer.Argument(help="The run's id, as `takeback runs` lists it.")],
+    policy: PolicyPath = DEFAULT_POLICY,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """A run's account: what exactly was changed, whether it can be undone, and what is proven to be back."""
+
+    async def work(guard: Guard) -> Any:
+        return await guard.use_cases.account(tenant_of(guard, tenant), run)
+
+    found = with_guard(policy, work)
+    if as_json:
+        emit(found.document())
+    else:
+        say(found.text())
 
 
 def history(

@@ -16,6 +16,7 @@ from takeback.core.vocabulary import Origin, RetryLayer, Status
 from takeback.core.voice import Audience
 from takeback.core.wording import refused
 from takeback.guard import approving, closing, deciding, history
+from takeback.guard.accounting import Account, account
 from takeback.guard.calling import CallRequest, call
 from takeback.guard.offers import Offers
 from takeback.guard.plans.facts import PlanRequest
@@ -55,7 +56,9 @@ class UseCases:
     async def history(
         self, caller: Caller, *, text: str | None, action: str | None, needs_attention: bool, cursor: str | None
     ) -> str:
-        """Twenty lines at a time, newest first; the correction trail for one action. Raises NotFound."""
+        """Twenty lines at a time, newest first; the trail of one action, or the account of the run. Raises NotFound."""
+        if action is not None and action.strip().lower() in {"run", "this run"}:
+            return (await account(self.services, caller.tenant, caller.run)).text()
         if action is not None:
             found = await own(self.services, caller, action)
             return as_text(await history.explain(self.services, caller.tenant, found.id))
@@ -145,6 +148,10 @@ class UseCases:
     async def explain(self, tenant: str, action_id: str, audience: Audience = "internal") -> tuple[Sentence, ...]:
         """The correction trail of any action of the tenant, for the inside or for a customer. Raises NotFound."""
         return await history.explain(self.services, tenant, action_id, audience)
+
+    async def account(self, tenant: str, run: str) -> Account:
+        """What a run changed, what of it can be undone, and what is proven to be back. Raises NotFound."""
+        return await account(self.services, tenant, run)
 
     async def page(self, query: HistoryQuery) -> Page:
         """A page of actions."""

@@ -11,15 +11,26 @@ import pytest
 from .commands import command
 from .conftest import HOSTILE, LONG, Story
 
-LOOKS = ["runs", "history", "show", "explain", "approvals"]
+LOOKS = ["runs", "account", "history", "show", "explain", "approvals"]
 
 
 def looked(story: Story, name: str, *options: str) -> str:
     """What a look at the hostile action, or at everything, says."""
-    arguments = [story.actions["hostile"]] if name in {"show", "explain"} else []
-    done = story(name, *arguments, *options)
+    done = story(name, *about(story, name), *options)
     assert (done.code, done.err) == (0, "")
     return done.out
+
+
+def about(story: Story, name: str) -> list[str]:
+    """What the command looks at."""
+    return {"show": [story.actions["hostile"]], "explain": [story.actions["hostile"]], "account": [story.run]}.get(
+        name, []
+    )
+
+
+def test_a_run_without_a_checkpoint_says_so(story: Story) -> None:
+    assert story("checkpoints", story.run).out == "No checkpoints yet.\n"
+    story("checkpoints", story.run, "--check", "none").refused(3, "has no checkpoint none")
 
 
 @pytest.mark.parametrize("name", LOOKS)
@@ -32,8 +43,7 @@ def test_text_from_tools_cannot_act_on_the_terminal(story: Story, name: str) -> 
 
 @pytest.mark.parametrize("name", LOOKS)
 def test_programs_get_one_json_document(story: Story, name: str) -> None:
-    arguments = [story.actions["hostile"]] if name in {"show", "explain"} else []
-    done = story(name, *arguments, "--json")
+    done = story(name, *about(story, name), "--json")
     assert (done.code, done.err) == (0, "")
     assert done.json
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import jsonschema_rs
 
 from takeback.ports import AgentUseCases, Caller, LedgerFailure, NotFound, ProgressSink
+from takeback_tools.pausing import CHECKPOINT
 from takeback_tools.planning import PLAN
 
 _TEXT: Final = {"type": "string", "maxLength": 2000}
@@ -80,7 +81,7 @@ DEFINITIONS: Final[tuple[dict[str, Any], ...]] = (
 )
 
 
-BY_POLICY: Final[Mapping[str, dict[str, Any]]] = {"plan": PLAN}
+BY_POLICY: Final[Mapping[str, dict[str, Any]]] = {"checkpoint": CHECKPOINT, "plan": PLAN}
 """Tools that are offered where the policy says so (`defaults.agent_tools`), by its word for them."""
 
 
@@ -143,6 +144,8 @@ class AgentTools:
                 facts = {"action": answer.action, "outcome": answer.outcome, "confirm": answer.confirm}
                 meta = {f"io.takeback/{name}": value for name, value in facts.items() if value is not None}
                 return {**_said(answer.text, error=not answer.ok), "_meta": meta}
+            case "takeback_checkpoint":
+                return await self._use_cases.checkpoint(caller, arguments)
             case "takeback_plan":
                 return await self._use_cases.plan(caller, arguments, progress=progress)
             case _:

@@ -13,6 +13,7 @@ from takeback.cli import (
     checking,
     installing,
     looking,
+    pausing,
     pins,
     playing,
     policies,
@@ -37,6 +38,7 @@ policies.add_to(app)
 checking.add_to(app)
 surveying.add_to(app)
 looking.add_to(app)
+pausing.add_to(app)
 acting.add_to(app)
 installing.add_to(app)
 pins.add_to(app)

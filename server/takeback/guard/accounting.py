@@ -9,7 +9,8 @@ from typing import Final
 from takeback.core.action import Action
 from takeback.core.images import differences
 from takeback.core.jsontext import JSON
-from takeback.core.run import RecoveryItem, Run
+from takeback.core.queue import RecoveryItem
+from takeback.core.run import Run
 from takeback.core.states import UNSETTLED, VOID
 from takeback.core.vocabulary import ActionClass, Origin, Status, UndoOutcome, Verified
 from takeback.core.wording import changes, targets_of
@@ -74,7 +75,7 @@ class Account:
 async def account(services: Services, tenant: str, run_id: str) -> Account:
     """The account of one run. Raises NotFound."""
     run = await services.ledger.run(tenant, run_id)
-    actions, left_out = await _actions(services, tenant, run_id)
+    actions, left_out = await actions_of(services, tenant, run_id)
     writes = [one for one in actions if one.action_class is not ActionClass.WORKFLOW]
     standing = [one for one in writes if one.in_force and one.origin not in _BACK]
     queue = [item for item in await services.ledger.queue(tenant) if item.run == run_id]
@@ -89,7 +90,7 @@ async def account(services: Services, tenant: str, run_id: str) -> Account:
     )
 
 
-async def _actions(services: Services, tenant: str, run_id: str) -> tuple[list[Action], bool]:
+async def actions_of(services: Services, tenant: str, run_id: str) -> tuple[list[Action], bool]:
     """The run's actions, oldest first, within a bound."""
     query, found = HistoryQuery(tenant=tenant, run=run_id, limit=_PAGE), list[Action]()
     while len(found) < MOST:

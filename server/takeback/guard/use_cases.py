@@ -10,14 +10,15 @@ from takeback.core.action import Action
 from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.queue import RecoveryItem
 from takeback.core.redaction import is_redacted
-from takeback.core.run import Approval, Run
+from takeback.core.run import Approval, Checkpoint, Run
 from takeback.core.trail import Sentence, as_text
 from takeback.core.vocabulary import Origin, RetryLayer, Status
 from takeback.core.voice import Audience
 from takeback.core.wording import refused
-from takeback.guard import approving, closing, deciding, history
+from takeback.guard import approving, checkpoints, closing, deciding, history
 from takeback.guard.accounting import Account, account
 from takeback.guard.calling import CallRequest, call
+from takeback.guard.checkpoints import Stale
 from takeback.guard.offers import Offers
 from takeback.guard.plans.facts import PlanRequest
 from takeback.guard.plans.resuming import call_off
@@ -111,6 +112,33 @@ class UseCases:
         )
         reply = await self.call(request)
         return reply.result or _word(str(reply.answered), "Tell the user.")
+
+    async def checkpoint(self, caller: Caller, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Keep a checkpoint of the caller's run, or go on from one. Returns a tool result. Raises NotFound."""
+        services = (await self._for(caller)).services
+        if (point := arguments.get("resume")) is not None:
+            text, good = await checkpoints.resume(services, caller, str(point))
+            return own_word(text, layer=RetryLayer.MODEL, error=not good).result or {}
+        notes = checkpoints.Notes(
+            name=str(arguments["name"]),
+            summary=str(arguments["summary"]),
+            state=arguments.get("state"),
+            next=tuple(arguments.get("next") or ()),
+        )
+        try:
+            made = await checkpoints.make(services, caller, notes)
+        except checkpoints.TooMuch as error:
+            return _word(str(error), "Keep less, and make it again.")
+        return _told(f"Checkpoint {made.name} is kept as {made.id}. To go on from it: resume={made.name!r}.")
+
+    async def checkpoints_of(self, tenant: str, run: str) -> Sequence[Checkpoint]:
+        """A run's checkpoints, newest first."""
+        return await checkpoints.named(self.services, tenant, run)
+
+    async def stale(self, tenant: str, run: str, point: str) -> tuple[Checkpoint, Sequence[Stale]]:
+        """A checkpoint, and those of its targets that changed since. Needs the upstreams. Raises NotFound."""
+        found = await checkpoints.find(self.services, tenant, run, point)
+        return found, await checkpoints.staleness(self.services, found)
 
     async def plan(
         self, caller: Caller, document: Mapping[str, Any], *, progress: ProgressSink | None = None

@@ -43,6 +43,9 @@ class AgentUseCases(Protocol):
     async def repeat(self, caller: Caller, *, action: str, reason: str) -> Mapping[str, Any]:
         """Create the successor of an action and return a tool result."""
 
+    async def checkpoint(self, caller: Caller, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Keep a checkpoint, or say whether one can be gone on from, and return a tool result."""
+
     async def plan(
         self, caller: Caller, document: Mapping[str, Any], *, progress: ProgressSink | None
     ) -> Mapping[str, Any]:

@@ -79,7 +79,7 @@ class Defaults(_Table):
     user: str = Field(default="local", min_length=1)
     pause: Risk | Literal["never"] | None = None
     reads_without_ledger: bool = False
-    agent_tools: tuple[Literal["plan"], ...] = ()
+    agent_tools: tuple[Literal["checkpoint", "plan"], ...] = ()
 
 
 class Idempotency(_Table):

@@ -1,0 +1,208 @@
+"""Checkpoints: safe pauses of a run, with what was done and last verified by then, and what it takes to go on.
+
+Every verified write is one by itself ("since" its id); one that is named also keeps the agent's own bounded notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from takeback.core.action import Action
+from takeback.core.images import Difference, differences
+from takeback.core.jsontext import JSON, dumps
+from takeback.core.phrases import LONGEST_REASON, one_line, quoted
+from takeback.core.policy.decide import target_variables
+from takeback.core.run import ApprovalStatus, Checkpoint
+from takeback.core.states import UNSETTLED
+from takeback.core.vocabulary import ActionClass, Origin, Verified
+from takeback.core.wording import changes, refused, targets_of
+from takeback.guard.accounting import actions_of
+from takeback.guard.judging import image_or_none
+from takeback.guard.reading import take_image
+from takeback.guard.runs import opened
+from takeback.guard.services import Services
+from takeback.guard.undo.manner import rule_fields
+from takeback.guard.undo.moved import whereabouts
+from takeback.guard.undo.plan import readings_of
+from takeback.ports import Caller, Change, NotFound
+
+LONGEST_STATE: Final = 16_384
+"""Bytes of an agent's own state that a checkpoint keeps, as JSON."""
+
+MOST_TARGETS: Final = 200
+"""Targets that are looked at when a run goes on from a checkpoint."""
+
+_NAMED: Final = 20
+_BACK: Final = frozenset({Origin.UNDO, Origin.REDO})
+
+
+class TooMuch(ValueError):
+    """What is to be kept is too large; the message says by how much. Nothing was kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notes:
+    """What an agent leaves for whoever goes on: a summary for the user, its own state, and what it meant to do next."""
+
+    name: str
+    summary: str
+    state: JSON = None
+    next: tuple[str, ...] = ()
+
+
+async def make(services: Services, caller: Caller, notes: Notes) -> Checkpoint:
+    """Keep a checkpoint of the run as it stands.
+
+    Raises:
+        TooMuch: the agent's state is larger than is kept.
+        LedgerFailure: it could not be kept.
+    """
+    size = len(dumps(notes.state))
+    if size > LONGEST_STATE:
+        raise TooMuch(f"the state has {size} bytes; a checkpoint keeps {LONGEST_STATE}")
+    await opened(services, caller)
+    checkpoint = Checkpoint(
+        id=services.ids.new("c"),
+        tenant=caller.tenant,
+        run=caller.run,
+        name=notes.name,
+        at=services.clock.now(),
+        body=await _body(services, caller, notes),
+    )
+    await services.ledger.commit(Change(checkpoints=(checkpoint,), tenant=caller.tenant))
+    return checkpoint
+
+
+async def _body(services: Services, caller: Caller, notes: Notes) -> JSON:
+    actions, left_out = await actions_of(services, caller.tenant, caller.run)
+    approvals = [one for one in await services.ledger.approvals(caller.tenant) if one.run == caller.run]
+    pending = [one.id for one in actions if one.status in UNSETTLED]
+    return {
+        "completed": [one.id for one in actions if one.in_force and one.origin not in _BACK],
+        "pending": pending,
+        "approvals": [{"id": one.id, "status": one.status.value} for one in approvals],
+        "waits_for": [one.id for one in approvals if one.status is ApprovalStatus.PENDING],
+        "verified": [
+            {"action": one.id, "target": targets_of(one.targets), "after": one.after, "at": one.updated_at.isoformat()}
+            for one in _last_verified(actions)
+        ],
+        "recovery": {"mode": "undo", "instructions": f'takeback_undo with what="since {notes.name}"'},
+        "trace": caller.trace,
+        "summary": notes.summary,
+        "state": notes.state,
+        "next": list(notes.next),
+        "left_out": left_out,
+    }
+
+
+def _last_verified(actions: Sequence[Action]) -> list[Action]:
+    """By target, the newest action in force that was read back; oldest first."""
+    newest: dict[str, Action] = {}
+    for one in actions:
+        if one.in_force and one.verified is Verified.YES and one.after and one.action_class is not ActionClass.WORKFLOW:
+            newest |= dict.fromkeys((target.lease_name for target in one.targets), one)
+    found = {one.id: one for one in newest.values()}
+    return list(found.values())[-MOST_TARGETS:]
+
+
+# --- going on ---
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stale:
+    """A target that is not any more as it was last verified, or cannot be seen."""
+
+    action: str
+    target: str
+    differing: tuple[Difference, ...] = ()
+    why: str = ""
+
+    @property
+    def line(self) -> str:
+        """For people and models."""
+        return f"{self.target} (last verified by {self.action}): {self.why or changes(self.differing)}"
+
+
+async def find(services: Services, tenant: str, run: str, point: str) -> Checkpoint:
+    """A checkpoint by id, or the newest of that name. Raises NotFound."""
+    for checkpoint in await services.ledger.checkpoints(tenant, run):
+        if point in {checkpoint.id, checkpoint.name} and not _of_a_plan(checkpoint):
+            return checkpoint
+    raise NotFound(f"run {run} has no checkpoint {quoted(point, LONGEST_REASON)}")
+
+
+def _of_a_plan(checkpoint: Checkpoint) -> bool:
+    """Whether it is a plan's own, which goes on by itself."""
+    return isinstance(checkpoint.body, Mapping) and "plan" in checkpoint.body
+
+
+async def named(services: Services, tenant: str, run: str) -> list[Checkpoint]:
+    """A run's checkpoints, newest first, those aside that belong to plans."""
+    return [one for one in await services.ledger.checkpoints(tenant, run) if not _of_a_plan(one)]
+
+
+async def staleness(services: Services, checkpoint: Checkpoint) -> list[Stale]:
+    """The targets that do not hold any more what was last verified by then. Nothing is written."""
+    found = []
+    for entry in (checkpoint.body or {}).get("verified") or ():
+        action = await services.ledger.action(checkpoint.tenant, entry["action"])
+        if (one := await _stale(services, action)) is not None:
+            found.append(one)
+    return found
+
+
+async def _stale(services: Services, action: Action) -> Stale | None:
+    place = await whereabouts(services, action)
+    known = Stale(action=action.id, target=targets_of(place.targets))
+    if not action.in_force:
+        return replace(known, why=f"{action.id} is {action.status.value}")
+    left = place.image(await image_or_none(services, action.after))
+    readings = readings_of(place)
+    if left is None or not readings:
+        return replace(known, why="it cannot be compared: nothing of it is kept, or there is no way to read it")
+    ignore, redact = rule_fields(services, action)
+    variables = {"args": place.renamed(action.arguments), **target_variables(place.targets)}
+    now = services.stored_image(await take_image(services, readings, variables), redact)
+    if not now.readable:
+        return replace(known, why="it cannot be read now")
+    differing = differences(left, now, ignore=ignore)
+    return replace(known, differing=tuple(differing)) if differing else None
+
+
+async def resume(services: Services, caller: Caller, point: str) -> tuple[str, bool]:
+    """What whoever goes on from a checkpoint is told, and whether they may: not where a target has changed since.
+
+    Raises:
+        NotFound: the run has no such checkpoint.
+    """
+    checkpoint = await find(services, caller.tenant, caller.run, point)
+    if stale := await staleness(services, checkpoint):
+        what = "\n".join(f"- {one.line}" for one in stale[:_NAMED])
+        more = f"\n... and {len(stale) - _NAMED} more" if len(stale) > _NAMED else ""
+        lead = refused(
+            f"checkpoint {checkpoint.name} ({checkpoint.id}) is stale: {len(stale)} of its targets changed since",
+            "Look at them anew, and make another checkpoint.",
+        )
+        return f"{lead}\n{what}{more}", False
+    return told(checkpoint), True
+
+
+def told(checkpoint: Checkpoint) -> str:
+    """A checkpoint in words."""
+    body = checkpoint.body or {}
+    when = f"{checkpoint.at:%Y-%m-%d %H:%M:%S} UTC"
+    lines = [
+        f"Checkpoint {checkpoint.name} ({checkpoint.id}) of {when}: {body.get('summary')}",
+        f"Done by then: {', '.join(body.get('completed') or ()) or 'nothing'}.",
+    ]
+    if body.get("pending"):
+        lines.append(f"Not settled then: {', '.join(body['pending'])}.")
+    if body.get("waits_for"):
+        lines.append(f"Waiting for a person then: {', '.join(body['waits_for'])}.")
+    if body.get("next"):
+        lines.append("Next: " + "; ".join(one_line(str(one), LONGEST_REASON) for one in body["next"]) + ".")
+    if body.get("state") is not None:
+        lines.append(f"State: {dumps(body['state']).decode()}")
+    return "\n".join([*lines, f"To take back what came after it: {(body.get('recovery') or {}).get('instructions')}."])

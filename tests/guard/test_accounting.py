@@ -39,9 +39,10 @@ async def test_what_is_open_is_named_with_its_entry_in_the_queue(guard: GuardFor
     action = (await guard.call("charge", {"id": "T-1"})).action
     assert action is not None
     found = await guard.use_cases.account("acme", "r1")
+    [item] = await guard.ledger.queue("acme")
     assert [line.split(":")[0] for line in found.open] == [
         f"{action.id} desk.charge T-1",
-        f"q{action.id[1:]} in the recovery queue, about {action.id}",
+        f"{item.id} in the recovery queue, about {action.id}",
     ]
     assert found.counts == {"actions": 1, "standing": 0, "taken_back": 0, "without_effect": 0, "unsettled": 1}
 

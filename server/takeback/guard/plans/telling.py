@@ -27,7 +27,7 @@ def stopped(action: Action, plan: PlanDocument, actions: Mapping[str, Action], w
     return "\n".join([
         f"[takeback {action.id}] Stopped, not finished: {why}.",
         *steps(plan, actions),
-        f"What is done stays. It waits for a person in the recovery queue (q{action.id[1:]}); tell the user.",
+        "What is done stays. It waits for a person in the recovery queue (`takeback queue`); tell the user.",
     ])  # fmt: skip
 
 

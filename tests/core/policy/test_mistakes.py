@@ -23,8 +23,10 @@ SYNTAX: tuple[tuple[str | bytes, str], ...] = (
 TABLES = (
     (
         "nonsense = 1\n",
-        "nonsense: there is no such key; the keys here are `ledger`, `retention`, `defaults`, `upstream`, `plans`, "
-        "`rule`",
+        (
+            "nonsense: there is no such key; the keys here are `ledger`, `retention`, `defaults`, `upstream`, `plans`, "
+            "`rule`"
+        ),
     ),
     ('[default]\ntenant = "a"\n', "default: there is no such key; did you mean `defaults`?"),
     (

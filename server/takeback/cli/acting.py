@@ -59,7 +59,7 @@ def undo(
         answer = await guard.use_cases.undo(caller, what=what, reason=reason, confirm=None)
         if answer.confirm is None:
             return answer
-        if not yes and not agreed(_for_people(answer.text), "Go on?", aside=as_json):
+        if not yes and not agreed(for_people(answer.text), "Go on?", aside=as_json):
             return UndoAnswer(f"Not undone: nobody agreed. Nothing was changed; {answer.action} stands.", ok=False)
         return await guard.use_cases.undo(caller, what=what, reason=reason, confirm=answer.confirm)
 
@@ -85,7 +85,7 @@ def _selection(action: str | None, run: str | None, last: int | None, since: str
     return f"last {last}" if last is not None else f"since {since}" if since is not None else "run"
 
 
-def _for_people(preview: str) -> str:
+def for_people(preview: str) -> str:
     """The preview without its last sentence, which tells an agent how to call again."""
     for last in ("To go on, call ", "To take all of them back, call "):
         before, found, _ = preview.rpartition(last)

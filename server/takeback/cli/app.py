@@ -20,6 +20,7 @@ from takeback.cli import (
     pruning,
     recovering,
     serving,
+    showing,
     surveying,
     working,
 )
@@ -38,6 +39,7 @@ policies.add_to(app)
 checking.add_to(app)
 surveying.add_to(app)
 looking.add_to(app)
+showing.add_to(app)
 pausing.add_to(app)
 acting.add_to(app)
 installing.add_to(app)

@@ -1,4 +1,4 @@
-"""`runs`, `history`, `show`, `explain`, `approvals`: what was done, for people and programs."""
+"""`runs`, `history`, `explain`, `approvals`: what was done, for people and programs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from takeback.bootstrap import Guard
 from takeback.cli.context import DEFAULT_POLICY, AsJson, PolicyPath, Tenant, tenant_of, with_guard
 from takeback.cli.output import emit, say, table
 from takeback.core.action import Action
-from takeback.core.images import differences
 from takeback.core.jsontext import JSON
 from takeback.core.vocabulary import Status
 from takeback.core.voice import Audience
 from takeback.core.wording import shown, targets_of
-from takeback.guard import history as stories
 from takeback.ports import HistoryQuery
 
 Run = Annotated[str | None, typer.Option("--run", help="Only this run.")]
@@ -24,7 +22,7 @@ Run = Annotated[str | None, typer.Option("--run", help="Only this run.")]
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (runs, account, history, show, explain, approvals):
+    for command in (runs, account, history, explain, approvals):
         app.command()(command)
 
 
@@ -112,38 +110,6 @@ def _row(action: Action) -> tuple[str, ...]:
         action.verified.value,
         str(undo or ""),
     )
-
-
-def show(
-    action: Annotated[str, typer.Argument(help="The action's id.")],
-    policy: PolicyPath = DEFAULT_POLICY,
-    tenant: Tenant = None,
-    as_json: AsJson = False,
-) -> None:
-    """One action: what it changed, its events, and where it stands."""
-
-    async def work(guard: Guard) -> Any:
-        services = guard.use_cases.services
-        return await stories.facts_of(services, await stories.find(services, tenant_of(guard, tenant), action))
-
-    facts = with_guard(policy, work)
-    found = facts.action
-    changed = differences(facts.before, facts.after, ignore=facts.ignore) if facts.before and facts.after else ()
-    if as_json:
-        events = [jsonable(asdict(event)) for event in facts.events]
-        diff = [{"field": d.field, "before": d.before, "after": d.after} for d in changed]
-        emit({"action": action_json(found), "changed": diff, "events": events})
-        return
-    say(stories.line(found))
-    say(f"rule {found.rule} · class {found.action_class.value} · effect {found.effect.value} · risk {found.risk.value}")
-    say(f"key {found.key[:16]}… · generation {found.generation} · run {found.run} · by {found.principal}")
-    table(
-        ("field", "before", "after"),
-        [(d.field, shown(d.before), shown(d.after)) for d in changed],
-        empty="No difference was read.",
-    )
-    rows = [(e.seq, f"{e.at:%Y-%m-%d %H:%M:%S.%f}"[:-3], e.happening.value, e.actor, e.detail) for e in facts.events]
-    table(("#", "at (UTC)", "what happened", "who", "detail"), rows, empty="")
 
 
 def explain(

@@ -26,6 +26,7 @@ from takeback.guard.replies import Reply, own_word
 from takeback.guard.retrying import patiently
 from takeback.guard.sending import forwarded_meta
 from takeback.guard.services import Services, Work
+from takeback.guard.undo.automatic import taken_back_at_once
 from takeback.guard.writing import write
 from takeback.ports import AccessEntry, Answered, Busy, Caller, ProgressSink, ToolFailure
 
@@ -167,13 +168,18 @@ async def _guarded(services: Services, request: CallRequest, entry: Entry, decis
     if count >= decision.limits.same_call:
         return own_word(loop_stopped(entry.exposed, count), layer=RetryLayer.MODEL)
     try:
-        reply = await services.tasks.shielded(write(services, work))
+        reply = await services.tasks.shielded(_written(services, work))
     except asyncio.CancelledError:
         work.listener.cancel()
         raise
     if _counts(reply):
         services.watch.saw(request.caller.run, mark, _outcome(reply))
     return reply
+
+
+async def _written(services: Services, work: Work) -> Reply:
+    began = services.clock.now()
+    return await taken_back_at_once(services, work, await write(services, work), began)
 
 
 def _counts(reply: Reply) -> bool:

@@ -162,13 +162,14 @@ async def _asked(services: Services, begun: Begun, action: Action) -> tuple[Reco
     if begun.work.origin in {Origin.UNDO, Origin.REDO} or not action.in_force:
         return ()
     if action.status is Status.FAILED:
-        return (_wrong(services, action),)
+        return (asked_for_wrong(services, action),)
     if await is_closed(services, action.tenant, action.run):
         return (recovery_item(services, action, TOO_LATE, Cause.RUN_CLOSED),)
     return (recovery_item(services, action, LATE, Cause.LATE),) if begun.work.listener.cancelled else ()
 
 
-def _wrong(services: Services, action: Action) -> RecoveryItem:
+def asked_for_wrong(services: Services, action: Action) -> RecoveryItem:
+    """The entry for an effect that is not as it should be."""
     found = action.mismatch or {}
     seen = f"expected {shown(found.get('expected'))}, found {shown(found.get('actual'))}"
     if action.error is not None:

@@ -7,14 +7,14 @@ from dataclasses import replace
 from takeback.core.action import Action
 from takeback.core.images import Image
 from takeback.core.phrases import LONGEST_REASON, quoted
-from takeback.core.queue import RecoveryItem
+from takeback.core.queue import QueueState
 from takeback.core.trail import Facts, Sentence, trail
 from takeback.core.vocabulary import ActionClass, Origin, Verified
 from takeback.core.voice import Audience
 from takeback.core.wording import targets_of
 from takeback.guard.judging import stored_image
 from takeback.guard.services import Services
-from takeback.ports import HistoryQuery, Page, Pruned
+from takeback.ports import HistoryQuery, Page, Pruned, QueueEntry
 
 
 async def page(services: Services, query: HistoryQuery) -> Page:
@@ -40,9 +40,16 @@ def _about(action: Action) -> str:
     return targets_of(action.targets)
 
 
-def queue_line(item: RecoveryItem) -> str:
-    """One recovery item on one line."""
-    return f"{item.id} {item.action} {item.risk.value} risk, since {item.opened_at:%Y-%m-%d %H:%M} UTC: {item.why}"
+def queue_line(entry: QueueEntry) -> str:
+    """One entry of the recovery queue on one line, with where it stands."""
+    item = entry.item
+    state = entry.state.value
+    if entry.state is QueueState.HANDLING:
+        state = f"being handled ({item.handling})"
+    elif item.assignee is not None:
+        state = f"{state}, somebody looks at it"
+    opened = f"{item.opened_at:%Y-%m-%d %H:%M} UTC"
+    return f"{item.id} {item.action} {item.risk.value} risk, since {opened}, {state}: {item.why}"
 
 
 async def facts_of(services: Services, action: Action) -> Facts:

@@ -59,8 +59,13 @@ async def wait_for_target(services: Services, standing: Standing) -> Reply | Non
     return None
 
 
-async def taken_over(services: Services, work: Work, standing: Standing, action: Action) -> Reply:
-    """We hold the leases of an action that was left running or in doubt: whoever ran it is gone."""
+async def taken_over(
+    services: Services, work: Work, standing: Standing, action: Action, *, resumed: bool = False
+) -> Reply:
+    """We hold the leases of an action that was left running or in doubt: whoever ran it is gone.
+
+    `resumed`: a person wants it looked at again.
+    """
     before = await stored_image(services, action.before)
     begun = Begun(
         work=work,
@@ -69,6 +74,7 @@ async def taken_over(services: Services, work: Work, standing: Standing, action:
         before=before,
         leases=standing.leases,
         deadline=services.clock.now() + whole_call(work, work.decision.retry),
+        resumed=resumed,
     )
     try:
         return await take_over(services, begun)

@@ -66,7 +66,7 @@ async def _plan(services: Services, action: Action) -> None:
 
 
 async def _call(services: Services, action: Action) -> None:
-    work = _work_again(services, action)
+    work = work_again(services, action)
     standing = await look(services, work, lease_names=work.lease_names)
     try:
         if standing.refused_by is not None:
@@ -79,7 +79,7 @@ async def _call(services: Services, action: Action) -> None:
         await services.ledger.release(standing.leases)
 
 
-def _work_again(services: Services, action: Action) -> Work:
+def work_again(services: Services, action: Action) -> Work:
     """The call as it was made, decided by the policy of today, for nobody who waits. Raises NotResumable."""
     entry = services.catalog.named(action.name)
     if entry is None:

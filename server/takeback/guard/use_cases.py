@@ -8,14 +8,14 @@ from typing import Any
 
 from takeback.core.action import Action
 from takeback.core.phrases import LONGEST_REASON, one_line
-from takeback.core.queue import RecoveryItem
+from takeback.core.queue import Comment, RecoveryItem
 from takeback.core.redaction import is_redacted
 from takeback.core.run import Approval, Checkpoint, Run
 from takeback.core.trail import Sentence, as_text
 from takeback.core.vocabulary import Origin, RetryLayer, Status
 from takeback.core.voice import Audience
 from takeback.core.wording import refused
-from takeback.guard import approving, checkpoints, closing, deciding, history
+from takeback.guard import approving, checkpoints, closing, deciding, entries, handling, history
 from takeback.guard.accounting import Account, account
 from takeback.guard.calling import CallRequest, call
 from takeback.guard.checkpoints import Stale
@@ -27,8 +27,9 @@ from takeback.guard.replies import Reply, own_word
 from takeback.guard.services import Services
 from takeback.guard.undo.selecting import own
 from takeback.guard.undo.taking_back import take_back
-from takeback.ports import Caller, HistoryQuery, Page, ProgressSink, UndoAnswer
+from takeback.ports import Caller, HistoryQuery, Page, ProgressSink, QueuePage, QueueQuery, UndoAnswer
 
+_MOST_ENTRIES = 50
 _SETTLED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.COMPENSATED, Status.DENIED, Status.CANCELLED})
 
 
@@ -69,8 +70,9 @@ class UseCases:
         page = await self.services.ledger.history(query)
         lines = [history.line(found) for found in page.actions]
         if needs_attention:
-            items = await self.services.ledger.queue(caller.tenant)
-            lines += [history.queue_line(item) for item in items if item.run == caller.run]
+            of_run = QueueQuery(tenant=caller.tenant, run=caller.run, limit=_MOST_ENTRIES)
+            waiting = await self.services.ledger.entries(of_run, self.services.clock.now())
+            lines += [history.queue_line(entry) for entry in waiting.entries]
         if page.cursor:
             lines.append(f'More: call again with cursor "{page.cursor}".')
         return "\n".join(lines) or "Nothing yet: this run has made no change."
@@ -164,10 +166,34 @@ class UseCases:
         )
 
     async def resolve(
-        self, tenant: str, item: str, *, decision: deciding.Decision, by: str, reason: str
+        self, tenant: str, item: str, *, decision: deciding.Decision, by: str, reason: str, seen: int | None = None
     ) -> tuple[RecoveryItem, Action]:
-        """Record a person's decision on an entry of the recovery queue. Raises NotFound, NotResolvable."""
-        return await deciding.resolve(self.services, tenant, item, decision=decision, by=by, reason=reason)
+        """Record a person's word on an entry of the recovery queue. Raises NotFound, NotResolvable."""
+        return await deciding.resolve(self.services, tenant, item, decision=decision, by=by, reason=reason, seen=seen)
+
+    async def resume(
+        self, tenant: str, item: str, *, by: str, reason: str, seen: int | None = None
+    ) -> handling.Resolved:
+        """Settle or try an entry's action again, now. Raises NotFound, NotResolvable."""
+        return await handling.resume(self.services, tenant, item, by=by, reason=reason, seen=seen)
+
+    async def compensate(
+        self, caller: Caller, item: str, *, reason: str, confirm: str | None = None, seen: int | None = None
+    ) -> handling.Resolved:
+        """Take back what an entry's action did; previewed first where the undo is. Raises NotFound, NotResolvable."""
+        return await handling.compensate(self.services, caller, item, reason=reason, confirm=confirm, seen=seen)
+
+    async def assign(self, tenant: str, item: str, *, to: str | None, by: str) -> RecoveryItem:
+        """Make an entry somebody's, or nobody's. Raises NotFound, NotResolvable."""
+        return await entries.assign(self.services, tenant, item, to=to, by=by)
+
+    async def comment(self, tenant: str, item: str, *, by: str, text: str) -> Comment:
+        """Add what somebody says of an entry. Raises NotFound, NotResolvable."""
+        return await entries.comment(self.services, tenant, item, by=by, text=text)
+
+    async def entry(self, tenant: str, item: str) -> entries.Shown:
+        """One entry with its comments and what may be decided. Raises NotFound, NotResolvable."""
+        return await entries.show(self.services, tenant, item)
 
     async def abandon(self, tenant: str, run: str, *, by: str, reason: str) -> tuple[Run, list[Action]]:
         """Close a run for good; returns also what of it is still under way. Raises NotFound."""
@@ -189,9 +215,9 @@ class UseCases:
         """Approvals, oldest first."""
         return await self.services.ledger.approvals(tenant, pending_only=pending_only)
 
-    async def queue(self, tenant: str) -> Sequence[RecoveryItem]:
-        """What needs a look."""
-        return await self.services.ledger.queue(tenant)
+    async def queue(self, query: QueueQuery) -> QueuePage:
+        """A page of what needs a look, the longest waiting first."""
+        return await self.services.ledger.entries(query, self.services.clock.now())
 
     async def runs(self, tenant: str) -> Sequence[Run]:
         """Runs, the most recently active first."""

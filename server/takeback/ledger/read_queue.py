@@ -60,16 +60,17 @@ class QueueReads(Reader):
         if not items:
             return []
         acts = await self._all(_actions(tenant, {item.action for item in items}))
-        begun = await self._all(_requests(tenant, {item.run for item in items}))
+        begun = await self._all(_begun(tenant, {item.run for item in items}))
         held = await self._all(unattended.held({item.lease_name for item in items}, now))
         by_id = {row["id"]: rows.action_from(row) for row in acts}
-        requests = {row["id"]: row["request"] for row in begun}
+        by_run = {row["id"]: row for row in begun}
         names = {row["name"] for row in held}
         return [
             QueueEntry(
                 item=item,
                 action=by_id.get(item.action),
-                request=requests.get(item.run),
+                request=by_run[item.run]["request"] if item.run in by_run else None,
+                trace=by_run[item.run]["trace"] if item.run in by_run else None,
                 held=item.lease_name in names,
             )
             for item in items
@@ -121,8 +122,8 @@ def _actions(tenant: str, ids: set[str]) -> Select[Any]:
     return select(actions).where(actions.c.tenant == tenant, actions.c.id.in_(sorted(ids)))
 
 
-def _requests(tenant: str, ids: set[str]) -> Select[Any]:
-    return select(runs.c.id, runs.c.request).where(runs.c.tenant == tenant, runs.c.id.in_(sorted(ids)))
+def _begun(tenant: str, ids: set[str]) -> Select[Any]:
+    return select(runs.c.id, runs.c.request, runs.c.trace).where(runs.c.tenant == tenant, runs.c.id.in_(sorted(ids)))
 
 
 def _cursor(item: RecoveryItem) -> str:

@@ -37,12 +37,13 @@ class QueueQuery:
 class QueueEntry:
     """An entry with what it is about. `request` are the user's words in its run; `held`: somebody is at it.
 
-    `action` is None only where retention took it.
+    `trace` is its run's. `action` is None only where retention took it.
     """
 
     item: RecoveryItem
     action: Action | None = None
     request: str | None = None
+    trace: str | None = None
     held: bool = False
 
     @property

@@ -12,7 +12,6 @@ CASES: dict[tuple[str, ...], str] = {
     ("upstream", ANY, "stateful"): '[upstream.api]\ncommand = "a"\nstateful = true\n',
     ("rule", ANY, "confirm"): WRITE + 'confirm = "person"\n',
     ("rule", ANY, "stale"): WRITE + 'stale = "refuse"\n',
-    ("rule", ANY, "auto_compensate"): WRITE + "auto_compensate = true\n",
     ("tenants",): "[tenants.acme]\n",
     ("console",): "[console]\nport = 8080\n",
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from takeback.core.policy import tools
+from takeback.core.policy.automatic import automatic_mistakes
 from takeback.core.policy.classes import class_mistakes
 from takeback.core.policy.mistakes import Keys, Mistake
 from takeback.core.policy.places import is_read_back, names_in, targets
@@ -55,6 +56,7 @@ def _rule(sound: Sound, index: int, rule: Rule) -> Iterator[Mistake]:
     """The mistakes of one rule, with keys within it."""
     yield from _place(sound, index, rule)
     yield from class_mistakes(rule)
+    yield from automatic_mistakes(rule)
     if rule.is_read:
         return
     yield from names_in(rule)

@@ -15,7 +15,6 @@ LATER: Final[Mapping[tuple[str, ...], str]] = {
     ("upstream", ANY, "stateful"): "know that a restart loses what the upstream remembered",
     ("rule", ANY, "confirm"): "ask a person to confirm what a call came to",
     ("rule", ANY, "stale"): "refuse a write whose target changed since the run last read it",
-    ("rule", ANY, "auto_compensate"): "take a write back at once when its verification fails",
     ("tenants",): "hold several tenants in one guard",
     ("console",): "serve a web page for approvals and recovery",
 }

@@ -99,7 +99,7 @@ async def _one(services: Services, caller: Caller, action: Action, reason: str, 
         return UndoAnswer(text, ok=False, action=action.id, outcome=UndoOutcome.REFUSED.value)
     if found.dependents:
         return await _cascade(services, caller, found, reason)
-    if not (found.standoff.conflicts or found.nothing_to_do or _at_once(found)) and confirm != found.confirm:
+    if not (found.standoff.conflicts or found.nothing_to_do or at_once(found)) and confirm != found.confirm:
         return _preview(found, stale=confirm is not None)
     return _answer(action, await carried_out(services, caller, found, reason))
 
@@ -119,7 +119,7 @@ def _answer(action: Action, step: Step) -> UndoAnswer:
     )
 
 
-def _at_once(found: Plan) -> bool:
+def at_once(found: Plan) -> bool:
     """A single, exact step of low risk needs no preview."""
     forecast = (found.action.forecast or {}).get("outcome")
     exact = forecast == UndoOutcome.EXACT.value and bool(found.remedy.expected) and not found.corrects

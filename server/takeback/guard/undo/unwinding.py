@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from takeback.core.action import Action
+from takeback.core.queue import EVERY_CAUSE, QueueDecision
 from takeback.core.run import Unwinding
 from takeback.core.states import Happening
 from takeback.core.vocabulary import Status, UndoOutcome
 from takeback.core.wording import targets_of
-from takeback.guard.recording import next_fact
+from takeback.guard.recording import next_fact, settled
 from takeback.guard.services import Services
 from takeback.guard.undo.authority import stands_in_the_way
 from takeback.guard.undo.one import Step, undo_one
@@ -116,7 +117,8 @@ async def _plan_is_back(services: Services, unwinding: Unwinding, reason: str) -
         return
     began = next_fact(services, action, Happening.COMPENSATE, detail=reason)
     ended = next_fact(services, began[1], Happening.RESTORE, detail=reason, outcome={"undo": unwinding.id})
-    await services.ledger.commit(Change(actions=(began, ended), tenant=action.tenant))
+    over = settled(services, action, EVERY_CAUSE, reason, by=unwinding.principal, decision=QueueDecision.COMPENSATE)
+    await services.ledger.commit(Change(actions=(began, ended), settled=(over,), tenant=action.tenant))
 
 
 def irreversible(actions: Sequence[Action]) -> list[Action]:

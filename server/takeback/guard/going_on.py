@@ -1,0 +1,154 @@
+"""Resuming, on a person's word: what is in doubt is looked at, what is wrong read again, what had no effect tried."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from takeback.core.action import Action
+from takeback.core.jsontext import JSON
+from takeback.core.queue import EVERY_CAUSE, Cause
+from takeback.core.redaction import is_redacted
+from takeback.core.results import record, text_of
+from takeback.core.states import Happening
+from takeback.core.vocabulary import ActionClass, Origin, Risk, Status, Verified
+from takeback.core.wording import shown
+from takeback.guard.barring import barred, cautioned
+from takeback.guard.entries import NotResolvable
+from takeback.guard.joining import taken_over
+from takeback.guard.judging import stored_image
+from takeback.guard.plans.resuming import resume as resume_plan
+from takeback.guard.reading import take_image
+from takeback.guard.recording import blob, next_fact, settled
+from takeback.guard.replies import Reply
+from takeback.guard.resuming import NotResumable, work_again
+from takeback.guard.services import Listener, Services, Work
+from takeback.guard.suggesting import COMPENSATIONS, UNKNOWN, had_none, is_unknown, is_wrong
+from takeback.guard.undo.dependencies import result_of
+from takeback.guard.writing import look, write
+from takeback.ports import Change, Pruned, Standing
+
+_OVER: Final = frozenset({Cause.MISMATCH, Cause.PARTIAL})
+
+
+async def go_on(services: Services, action: Action, *, by: str) -> str:
+    """Settle or try an action again. Returns what came of it, in words.
+
+    Raises:
+        NotResolvable, NotResumable: there is nothing to resume in it, or it cannot be looked at.
+        LedgerFailure: the ledger is out of reach.
+    """
+    if action.origin in COMPENSATIONS:
+        raise NotResolvable(
+            f"{action.id} takes {action.original} back: choose --compensate to have that done again, or say "
+            "--took-effect or --no-effect"
+        )
+    if action.action_class is ActionClass.WORKFLOW:
+        return await _plan(services, action, by)
+    if is_unknown(action):
+        return await _look_again(services, action)
+    if is_wrong(action):
+        return await _read_again(services, action, by)
+    if had_none(action):
+        return await _try_again(services, action)
+    if action.status in {Status.AWAITING_APPROVAL, Status.APPROVED}:
+        return await _try_again(services, action)
+    raise NotResolvable(f"{action.id} is {action.status.value}: there is nothing to resume. Compensate or close it")
+
+
+async def _plan(services: Services, action: Action, by: str) -> str:
+    if action.status is not Status.NEEDS_OPERATOR:
+        raise NotResolvable(f"the plan {action.id} is {action.status.value}: there is nothing to resume")
+    goes_back = (action.error or {}).get("keeps") is not None
+    happening = Happening.COMPENSATE if goes_back else Happening.ATTEMPT
+    fact = next_fact(services, action, happening, actor=by, detail="resumed")
+    over = settled(services, action, EVERY_CAUSE, "the plan goes on")
+    await services.ledger.commit(Change(actions=(fact,), settled=(over,), tenant=action.tenant))
+    await resume_plan(services, fact[1])
+    now = await services.ledger.action(action.tenant, action.id)
+    return f"{action.id} went on, and is {now.status.value}."
+
+
+async def _look_again(services: Services, action: Action) -> str:
+    work = work_again(services, action)
+    standing = await _under_leases(services, work, action)
+    try:
+        now = await services.ledger.action(action.tenant, action.id)
+        if now.status not in UNKNOWN:
+            return f"{now.id} was settled meanwhile: it is {now.status.value}."
+        with services.keeper.keeping(standing.leases):
+            reply = await taken_over(services, work, standing, now, resumed=True)
+    finally:
+        await services.ledger.release(standing.leases)
+    return _said(reply)
+
+
+async def _under_leases(services: Services, work: Work, action: Action) -> Standing:
+    standing = await look(services, work, lease_names=work.lease_names)
+    if standing.refused_by is not None:
+        raise NotResolvable(f"{action.id} is being worked on right now; look again in a moment")
+    return standing
+
+
+async def _read_again(services: Services, action: Action, by: str) -> str:
+    """Whether the target is by now as it should be."""
+    try:
+        result = await result_of(services, action)
+    except Pruned as gone:
+        raise NotResolvable(str(gone)) from None
+    answered: JSON = record(result) if result is not None else None
+    work = work_again(services, action)
+    work = work.purpose.located(work, answered)
+    if not work.readings:
+        raise NotResolvable(f"there is no way to read back what {action.id} did")
+    standing = await _under_leases(services, work, action)
+    try:
+        with services.keeper.keeping(standing.leases):
+            return await _reread(services, work, standing, action, answered, by)
+    finally:
+        await services.ledger.release(standing.leases)
+
+
+async def _reread(services: Services, work: Work, standing: Standing, action: Action, answered: JSON, by: str) -> str:
+    try:
+        before = await stored_image(services, action.before)
+    except Pruned as gone:
+        raise NotResolvable(str(gone)) from None
+    now = await take_image(services, work.readings, {**work.variables, "result": answered})
+    found = work.purpose.check(work, work.arguments, before, now, answered)
+    if found.verified is not Verified.YES:
+        seen = services.redacted(found.as_json(), work.redact) or {}
+        return f"Reading back still does not show what was expected: found {shown(seen.get('actual'))}."
+    digest, data = blob(services.stored_image(now, work.redact).document())
+    changes: dict[str, Any] = {"verified": Verified.YES, "mismatch": None, "error": None, "after": digest}
+    fact = next_fact(services, action, Happening.CONFIRM, actor=by, detail="read back once more", **changes)
+    change = Change(
+        actions=(fact,),
+        images={digest: data},
+        settled=(settled(services, action, _OVER, "reading back shows what was expected"),),
+        tenant=action.tenant,
+        leases=standing.leases,
+    )
+    await services.ledger.commit(change)
+    return f"{action.id} is as it should be: reading back shows what was expected."
+
+
+async def _try_again(services: Services, action: Action) -> str:
+    """A new attempt of the same action, by the rules of today, and with their approval."""
+    if action.origin is Origin.PLAN:
+        raise NotResolvable(f"{action.id} is a step of {action.original}: resume that plan")
+    if is_redacted(action.arguments):
+        raise NotResolvable(f"{action.id} had redacted arguments, which are not kept: the call must be made again")
+    work = work_again(services, action)
+    decision = cautioned(services.catalog, work.decision)
+    if decision.verdict == "forward":
+        raise NotResumable(f"{action.name} only reads, by the policy of today")
+    if (refusal := barred(services.catalog, work.entry, decision)) is not None:
+        return _said(refusal)
+    if action.origin is Origin.REPEAT and decision.verdict == "run" and decision.risk.rank >= Risk.MEDIUM.rank:
+        decision = replace(decision, verdict="ask", why=f"a repeat of {decision.risk.value} risk asks a person")
+    return _said(await write(services, replace(work, decision=decision, listener=Listener())))
+
+
+def _said(reply: Reply) -> str:
+    return str(reply.answered) if reply.answered is not None else text_of(reply.result or {})

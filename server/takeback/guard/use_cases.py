@@ -211,6 +211,10 @@ class UseCases:
         """A page of actions."""
         return await self.services.ledger.history(query)
 
+    async def approval(self, tenant: str, approval_id: str) -> Approval:
+        """One approval. Raises NotFound."""
+        return await self.services.ledger.approval(tenant, approval_id)
+
     async def approvals(self, tenant: str, *, pending_only: bool = True) -> Sequence[Approval]:
         """Approvals, oldest first."""
         return await self.services.ledger.approvals(tenant, pending_only=pending_only)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, Protocol
 
 from mcp.shared.exceptions import MCPError
@@ -19,7 +20,7 @@ from takeback.core.wording import refused, shown
 from takeback.guard.approving import NotDecidable
 from takeback.guard.calling import CallRequest
 from takeback.guard.catalog import CatalogError
-from takeback.guard.replies import Reply, own_word
+from takeback.guard.replies import META, Reply, own_word
 from takeback.guard.use_cases import UseCases
 from takeback.mcp.asking import by_requests
 from takeback.mcp.exchange import Exchange
@@ -41,6 +42,10 @@ FORM: Final[dict[str, Any]] = {
     "required": ["decision"],
 }
 _SERVER_ERROR: Final = -32000
+
+
+Again = Callable[[], Awaitable[Reply]]
+"""The same call once more, which finds what was decided."""
 
 
 class OwnTools(Protocol):
@@ -111,15 +116,13 @@ class Face:
         return self.enveloped(result, stateless=True) if result.get("resultType") == "input_required" else result
 
     async def _called(self, exchange: Exchange, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        if self.own.offers(name):
-            result = dict(await self.own.call(exchange.caller, name, arguments, progress=exchange.progress))
-            return self.enveloped(result, stateless=exchange.stateless)
         request = CallRequest(
             caller=exchange.caller, name=name, arguments=arguments, meta=exchange.meta, progress=exchange.progress
         )
-        reply = await self._guarded(request)
+        does = self._own if self.own.offers(name) else self._guarded
+        reply = await does(request)
         if reply.pending is not None:
-            reply = await self._ask(exchange, request, reply, reply.pending)
+            reply = await self._ask(exchange, partial(does, request), reply, reply.pending)
         if reply.answered is not None:
             raise MCPError(code=reply.answered.code, message=reply.answered.message, data=reply.answered.data)
         return self.enveloped(reply.result or {}, stateless=exchange.stateless)
@@ -150,6 +153,14 @@ class Face:
         for bridge in self.use_cases.offers.bridges():
             await bridge.heard(downstream, method, params)
 
+    async def _own(self, request: CallRequest) -> Reply:
+        """What one of the guard's own tools answers; a plan may have to wait for a person."""
+        result = dict(await self.own.call(request.caller, request.name, request.arguments, progress=request.progress))
+        waits_for = (result.get("_meta") or {}).get(f"{META}approval")
+        if waits_for is None:
+            return Reply(result=result)
+        return Reply(result=result, pending=await self.use_cases.approval(request.caller.tenant, waits_for))
+
     async def _guarded(self, request: CallRequest) -> Reply:
         try:
             return await self.use_cases.call(request)
@@ -159,7 +170,7 @@ class Face:
             )
             return own_word(text, layer=RetryLayer.WORKFLOW)
 
-    async def _ask(self, exchange: Exchange, request: CallRequest, reply: Reply, approval: Approval) -> Reply:
+    async def _ask(self, exchange: Exchange, again: Again, reply: Reply, approval: Approval) -> Reply:
         """The ladder: a form in the call's own era, else the pending result that is there already."""
         if not exchange.takes_forms:
             return reply
@@ -167,7 +178,7 @@ class Face:
             answer = exchange.input_responses.get(approval.id)
             if not isinstance(answer, Mapping):
                 return Reply(result=input_required(approval), action=reply.action)
-            return await self._answered(request, reply, approval, answer)
+            return await self._answered(exchange.caller, again, reply, approval, answer)
         if exchange.ask is None:
             return reply
         clock = self.use_cases.services.clock
@@ -178,10 +189,10 @@ class Face:
             return reply
         if answer.get("action") == "decline" and clock.monotonic() - asked < HASTE:
             return reply
-        return await self._answered(request, reply, approval, answer)
+        return await self._answered(exchange.caller, again, reply, approval, answer)
 
     async def _answered(
-        self, request: CallRequest, reply: Reply, approval: Approval, answer: Mapping[str, Any]
+        self, caller: Caller, again: Again, reply: Reply, approval: Approval, answer: Mapping[str, Any]
     ) -> Reply:
         content = answer.get("content")
         given = content if isinstance(content, Mapping) else {}
@@ -190,13 +201,13 @@ class Face:
         if not agree and action not in {"accept", "decline"}:
             return reply
         reason = str(given.get("reason") or "")[:500] or None
-        by = f"the person at {request.caller.client or 'the client'}"
+        by = f"the person at {caller.client or 'the client'}"
         with suppress(NotDecidable):  # decided elsewhere meanwhile: the next look tells
             await self.use_cases.decide_approval(
-                request.caller.tenant, approval.id, agree=agree, by=by, how="elicitation", reason=reason
+                caller.tenant, approval.id, agree=agree, by=by, how="elicitation", reason=reason
             )
         if agree:
-            return await self._guarded(request)
+            return await again()
         text = refused(
             f"a person denied approval {approval.id}{f': {reason}' if reason else ''}",
             "Do not call it again; ask the user how to go on.",
@@ -219,8 +230,10 @@ def question(approval: Approval) -> str:
     """What the person is shown: exactly what the approval covers."""
     preview = approval.preview
     lines = [f"Approve {preview['tool']} on {', '.join(preview['targets']) or 'no named target'}?"]
+    if "plan" in preview:
+        lines += preview["plan"]
     lines += [f"  {c['field']}: {whole(c['before'])} -> {whole(c['after'])}" for c in preview["changes"]]
-    named = {c["field"] for c in preview["changes"]}
+    named = {c["field"] for c in preview["changes"]} | (set(preview["arguments"]) if "plan" in preview else set())
     lines += [f"  {name}: {whole(value)}" for name, value in preview["arguments"].items() if name not in named]
     lines.append(
         f"Class {preview['class']}, risk {preview['risk']}. Undo: {preview['undo']}. Why asked: {preview['why']}."

@@ -19,7 +19,7 @@ from .commands import command, inside, takeback
 
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "web", "version": "1"}}
 COMMANDS = ["serve", "wrap", "init", "check", "runs", "history", "show", "explain", "approvals", "undo", "play"]
-COMMANDS += ["approve", "deny", "install", "uninstall"]
+COMMANDS += ["approve", "deny", "install", "uninstall", "freeze", "thaw", "freezes"]
 
 
 async def test_over_http_it_says_where_answers_there_and_stops_when_told(world: World) -> None:

@@ -13,12 +13,12 @@ import pytest_asyncio
 
 from takeback.core.run import ApprovalStatus
 from takeback.core.states import Happening
-from takeback.ledger import SqlLedger, ear, open_ledger, store
+from takeback.ledger import SqlLedger, ear, freezes, open_ledger, store
 from takeback.ledger.notices import EVERYTHING, LONGEST, News
 from takeback.ports import Change, LedgerFailure
 from tests.postgresql import Postgresql, a_postgresql
 
-from .stories import after, an_approval, approach, first, write
+from .stories import NOW, a_freeze, after, an_approval, approach, first, write
 
 BOUND = 30.0
 CUT = """
@@ -87,6 +87,22 @@ async def test_a_change_of_many_actions_wakes_those_who_wait_for_any_of_them(
     await write(other, *(after(one, Happening.NOTE) for one in many))
     async with asyncio.timeout(BOUND):
         await waiter
+
+
+async def test_the_stop_switch_is_heard_before_what_is_remembered_of_it_is_old(
+    ledger: SqlLedger, other: SqlLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freezes, "SEEN_WITHIN", 600.0)
+    await listening(ledger, other)
+    assert await ledger.frozen("acme") == ()
+    await other.freeze(a_freeze("z1"))
+    async with asyncio.timeout(BOUND):
+        while not await ledger.frozen("acme"):
+            await asyncio.sleep(0.01)
+    await other.lift("acme", "z1", at=NOW, by="bob", reason="mended")
+    async with asyncio.timeout(BOUND):
+        while await ledger.frozen("acme"):
+            await asyncio.sleep(0.01)
 
 
 async def test_what_was_rolled_back_is_told_to_nobody(ledger: SqlLedger, other: SqlLedger) -> None:

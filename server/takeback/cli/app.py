@@ -11,6 +11,7 @@ from takeback import __version__
 from takeback.cli import (
     acting,
     checking,
+    freezing,
     installing,
     looking,
     pausing,
@@ -46,6 +47,7 @@ installing.add_to(app)
 pins.add_to(app)
 pruning.add_to(app)
 recovering.add_to(app)
+freezing.add_to(app)
 playing.add_to(app)
 
 

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import asdict, dataclass
+from typing import Annotated, TypeAlias
 
 import typer
 
 from takeback.bootstrap import Guard
-from takeback.cli.context import DEFAULT_POLICY, AsJson, PolicyPath, policy_at, with_guard
+from takeback.cli.context import DEFAULT_POLICY, AsJson, PolicyPath, policy_at, tenant_of, with_guard
+from takeback.cli.looking import jsonable
 from takeback.cli.output import Exit, emit, say, table
+from takeback.core.freezing import Freeze
 from takeback.core.jsontext import JSON
 from takeback.core.policy.guarantees import COLUMNS, Protection, guarantees, wishes
 from takeback.core.policy.live.findings import Finding, Severity
 from takeback.core.policy.live.offers import Live, Tool
 from takeback.core.policy.live.survey import survey
 from takeback.core.policy.load import Policy
+from takeback.core.wording import freeze_line
 from takeback.extensions import compensations
 
 Offline = Annotated[bool, typer.Option("--offline", help="Start no upstream: look at the policy alone.")]
 Strict = Annotated[bool, typer.Option("--strict", help="End with 1 where there are warnings, too.")]
+
+
+_Asked: TypeAlias = tuple[Live, Mapping[str, str], Sequence[Freeze]]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,11 +36,15 @@ def add_to(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came of it. `unreached` are the upstreams that were asked in vain, with the reason."""
+    """What came of it. `unreached` are the upstreams that were asked in vain, with the reason.
+
+    `frozen` is what the stop switch holds of the policy's default tenant; nothing where the ledger was not opened.
+    """
 
     findings: tuple[Finding, ...]
     rules: Sequence[tuple[str, Mapping[str, Protection]]]
     unreached: Mapping[str, str]
+    frozen: Sequence[Freeze] = ()
 
     def count(self, severity: Severity) -> int:
         """How many findings are that bad."""
@@ -50,11 +60,12 @@ def check(
     """
     loaded = policy_at(policy)
 
-    async def work(guard: Guard) -> tuple[Live, Mapping[str, str]]:
-        return _live(guard), guard.failed
+    async def work(guard: Guard) -> _Asked:
+        return _live(guard), guard.failed, await guard.use_cases.freezes(tenant_of(guard, None))
 
-    live, unreached = (_installed(), {}) if offline else with_guard(policy, work, upstreams=True, policy=loaded)
-    checked = Checked(survey(loaded, live), _protections(loaded, live), unreached)
+    asked: _Asked = (_installed(), {}, ()) if offline else with_guard(policy, work, upstreams=True, policy=loaded)
+    live, unreached, frozen = asked
+    checked = Checked(survey(loaded, live), _protections(loaded, live), unreached, frozen)
     if as_json:
         emit(_document(checked))
     else:
@@ -98,6 +109,8 @@ def _print(checked: Checked, *, offline: bool) -> None:
         say(f"{finding.severity}: {finding.mistake}")
     for name, why in checked.unreached.items():
         say(f"not asked: upstream {name}: {why}")
+    for freeze in checked.frozen:
+        say(f"frozen: {freeze_line(freeze)}")
     say(_summary(checked, offline=offline))
 
 
@@ -126,6 +139,7 @@ def _document(checked: Checked) -> JSON:
             for finding in checked.findings
         ],
         "unreached": dict(checked.unreached),
+        "frozen": [jsonable(asdict(freeze)) for freeze in checked.frozen],
         "rules": [
             {
                 "rule": rule,

@@ -32,6 +32,7 @@ from takeback.cli.wrapped import (
 )
 from takeback.core.policy.load import Policy
 from takeback.core.policy.source import Table, upstream_of
+from takeback.core.wording import freeze_line
 from takeback.guard.catalog import CatalogError
 from takeback.mcp.server import McpServer
 from takeback.mcp.serving import make_server, serve_http, serve_stdio
@@ -122,19 +123,21 @@ async def _serve(stop: Stop, policy: Policy, http: int | None, *, tenant: str | 
         _check_free(http)
     if http is not None:
         async with running(policy, one_must_start=True, tenant=tenant, works=True) as guard:
-            server = _server(guard, policy, tenant, user)
+            server = await _server(guard, policy, tenant, user)
             await _until_over(stop, serve_http(server, host=_HOST, port=http, ready=_ready))
         return
     async with stdio_transport() as transport:
         # What the client can do decides what the upstreams are told at their start, so it speaks first.
         client = await transport.opening(FIRST_WORD)
         async with running(policy, one_must_start=True, tenant=tenant, only=client.standing(), works=True) as guard:
-            await _until_over(stop, serve_stdio(_server(guard, policy, tenant, user), transport))
+            await _until_over(stop, serve_stdio(await _server(guard, policy, tenant, user), transport))
 
 
-def _server(guard: Guard, policy: Policy, tenant: str | None, user: str | None) -> McpServer:
-    _report(guard)
+async def _server(guard: Guard, policy: Policy, tenant: str | None, user: str | None) -> McpServer:
     defaults = policy.file.defaults
+    _report(guard)
+    for freeze in await guard.use_cases.freezes(tenant or defaults.tenant):
+        tell(f"takeback: frozen: {freeze_line(freeze)}. See `takeback freezes`.")
     tools = AgentTools(guard.use_cases, defaults.agent_tools)
     return make_server(guard.use_cases, tools, tenant=tenant or defaults.tenant, principal=user or defaults.user)
 

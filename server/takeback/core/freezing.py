@@ -43,6 +43,15 @@ class Freeze:
         """Whether it still stops anything."""
         return self.lifted_at is None
 
+    def concerns(self, run: str) -> bool:
+        """Whether somebody at work in that run can meet it."""
+        return self.kind is not FreezeKind.RUN or self.name == run
+
+    @property
+    def option(self) -> str:
+        """What names it on the command line."""
+        return "--all" if self.kind is FreezeKind.TENANT else f"--{self.kind} {self.name}"
+
     @property
     def what(self) -> str:
         """What is frozen, in words for people."""

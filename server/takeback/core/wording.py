@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from takeback.core.action import LONGEST_NAME, Action, Target
+from takeback.core.freezing import Freeze
 from takeback.core.images import WHOLE, Difference
 from takeback.core.jsontext import JSON, dumps
 from takeback.core.limits import Exceeded
@@ -188,6 +189,22 @@ def occupied(action: Action) -> str:
     state = "is in doubt" if action.status is Status.IN_DOUBT else "is still running"
     return refused(
         f"{where[0]} {state} on {where[1]}", "Wait for it to be settled; takeback_history shows where it stands."
+    )
+
+
+def freeze_line(freeze: Freeze) -> str:
+    """What is frozen, since when, by whom and why, on one line."""
+    reads = "reads and writes" if freeze.reads else "writes"
+    why = quoted(freeze.reason, LONGEST_REASON)
+    return f"{freeze.what}, {reads}, since {freeze.since:%Y-%m-%d %H:%M} UTC by {freeze.frozen_by}, because: {why}"
+
+
+def frozen(freeze: Freeze, action: Action | None = None) -> str:
+    """When the stop switch stops a call."""
+    mark = f" [takeback {action.id}]" if action is not None else ""
+    return (
+        f"Not executed: this is frozen: {freeze_line(freeze)}. Nothing was executed. Do not call again and do not try "
+        f"another way before a person thaws it (`takeback thaw {freeze.option}`); tell the user.{mark}"
     )
 
 

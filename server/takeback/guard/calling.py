@@ -20,6 +20,7 @@ from takeback.core.vocabulary import Origin, RetryLayer, Risk
 from takeback.core.wording import loop_stopped, refused
 from takeback.guard.barring import barred, cautioned
 from takeback.guard.catalog import Entry
+from takeback.guard.freezing import no_reading
 from takeback.guard.purposes import AgentCall
 from takeback.guard.readings import needs_result, readings
 from takeback.guard.replies import Reply, own_word
@@ -92,6 +93,8 @@ async def forward(services: Services, request: CallRequest, entry: Entry, decisi
     """The short way of a read: no durable write, no expression, and the tool's own result untouched."""
     if not (services.ledger.available or services.policy.file.defaults.reads_without_ledger):
         return own_word(refused("the ledger is out of reach", _LATER), layer=RetryLayer.TOOL)
+    if (stop := await no_reading(services, request.caller, entry.policy_name)) is not None:
+        return stop
     rule = decision.rule
     watched = rule is not None and not rule.polling
     mark = f"{entry.policy_name} {_print(request.arguments)}" if watched else ""
@@ -184,6 +187,10 @@ async def _written(services: Services, work: Work) -> Reply:
 
 def _counts(reply: Reply) -> bool:
     """Whether a reply can be part of a loop. Asking after what is under way, or waits for a person, runs nothing."""
+    return reply.frozen is None and _is_new(reply)
+
+
+def _is_new(reply: Reply) -> bool:
     return reply.action is None or not (reply.action.in_force or reply.action.status in UNSETTLED)
 
 

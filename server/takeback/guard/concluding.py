@@ -16,6 +16,7 @@ from takeback.core.wording import not_sent, overtaken, shown, took_effect, withd
 from takeback.guard.breaking import Resting
 from takeback.guard.ending import LONGEST_JOB, end, mismatched, outcome_images, succeeded
 from takeback.guard.execution import Begun
+from takeback.guard.freezing import Frozen, told
 from takeback.guard.probing import probe, seen
 from takeback.guard.reading import take_image
 from takeback.guard.rebuilding import rebuilt
@@ -28,6 +29,9 @@ from takeback.ports import Busy
 
 CONTRADICTED: Final = "The tool reported an error, but reading back shows that it took effect: do not call again."
 READ_BACK: Final = "the tool reported an error; reading back shows that it took effect"
+
+_VOID: Final = frozenset({"cancelled", "frozen"})
+"""Why a call is withheld that then counts as never made."""
 
 PATIENCE: Final = 3
 """How often a target is read again while its upstream's `read_lag` lasts."""
@@ -76,14 +80,16 @@ async def after_image(services: Services, begun: Begun, data: JSON, *, expect_ch
 
 async def _never_sent(services: Services, begun: Begun, sent: Sent) -> Reply:
     withheld = sent.not_sent if isinstance(sent.not_sent, Withheld) else None
-    if withheld is not None and withheld.kind == "cancelled" and not begun.action.attempts:
-        return await _withdrawn(services, begun)
+    if withheld is not None and withheld.kind in _VOID and not begun.action.attempts:
+        return await _withdrawn(services, begun, withheld)
     why = services.stored_why(sent.not_sent, begun.work)
     error = {"layer": RetryLayer.TOOL.value, "message": why}
     fact = next_fact(
         services, begun.action, Happening.FAIL, detail="nothing was sent", error=error, settled_at=services.clock.now()
     )
     await end(services, begun, fact, {})
+    if isinstance(withheld, Frozen):
+        return told(withheld.freeze, fact[1])
     text = not_sent(fact[1], _could_not(begun, sent, why), wait=asked_to_wait(sent.not_sent))
     return own_word(text, fact[1], layer=RetryLayer.TOOL)
 
@@ -96,11 +102,14 @@ def _could_not(begun: Begun, sent: Sent, why: str) -> str:
     return f"{begun.work.entry.client.name} {could_not} ({why}), {sent.attempts} attempts"
 
 
-async def _withdrawn(services: Services, begun: Begun) -> Reply:
-    """Whoever had called does not wait any more, and nothing had been sent: there is nothing to remember it for."""
-    why = "cancelled before anything was sent"
+async def _withdrawn(services: Services, begun: Begun, withheld: Withheld) -> Reply:
+    """The caller has gone, or it was frozen, and nothing had been sent: there is nothing to remember it for."""
+    frozen = withheld.freeze if isinstance(withheld, Frozen) else None
+    why = "cancelled before anything was sent" if frozen is None else f"{withheld} ({frozen.id}); nothing was sent"
     fact = next_fact(services, begun.action, Happening.CANCEL, detail=why, settled_at=services.clock.now())
     await end(services, begun, fact, {})
+    if frozen is not None:
+        return told(frozen, fact[1])
     return own_word(withdrawn(fact[1]), fact[1], layer=RetryLayer.MODEL)
 
 

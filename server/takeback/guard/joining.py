@@ -12,6 +12,7 @@ from takeback.core.wording import denied, in_doubt, in_progress, occupied, pendi
 from takeback.guard import approving
 from takeback.guard.carrying import begin, free, limit_stop
 from takeback.guard.execution import Begun, before_image, claim
+from takeback.guard.freezing import stopped
 from takeback.guard.judging import stored_image
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.sending import whole_call
@@ -95,6 +96,8 @@ async def _still_pending(services: Services, action: Action) -> Reply:
 
 async def _approved(services: Services, work: Work, standing: Standing, action: Action) -> Reply | None:
     """A person agreed: run it, if it still is what they saw."""
+    if (stop := stopped(work, standing)) is not None:
+        return await free(services, standing, stop)
     if standing.refused_by is not None or standing.occupants:
         return await wait_for_target(services, standing)
     approval = await services.ledger.approval(action.tenant, action.approval or "")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from takeback.core.action import Action
+from takeback.core.freezing import Freeze
 from takeback.core.jsontext import JSON
 from takeback.core.run import Approval
 from takeback.core.vocabulary import RetryLayer
@@ -19,13 +20,15 @@ META: Final = "io.takeback/"
 class Reply:
     """The answer to a call: `result` is a tool result, or `answered` the upstream's own protocol error.
 
-    `pending` is the approval that waits for a person, so that a face whose client can ask one may do so.
+    `pending` is the approval that waits for a person, so that a face whose client can ask one may do so. `frozen` is
+    what stopped the call, where the stop switch did.
     """
 
     result: dict[str, Any] | None = None
     answered: Answered | None = None
     action: Action | None = None
     pending: Approval | None = None
+    frozen: Freeze | None = None
 
 
 def own_result(result: Mapping[str, Any], action: Action, *, line: str | None, lead: str | None = None) -> Reply:

@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 
 class Withheld(NotSent):
-    """The guard itself did not send: its time was over, its lease was not its own any more, or the caller had gone.
+    """The guard itself did not send: its time was over, its lease was lost, the caller had gone, or it was frozen.
 
     Trying again would not change that.
     """
 
-    def __init__(self, kind: Literal["deadline", "lease", "cancelled"], message: str) -> None:
+    def __init__(self, kind: Literal["deadline", "lease", "cancelled", "frozen"], message: str) -> None:
         super().__init__(message)
         self.kind = kind
 

@@ -13,6 +13,7 @@ from takeback.core.conditions import UNCONDITIONED, Conditions, did_not_hold
 from takeback.core.jsontext import JSON
 from takeback.core.policy.schema import Condition, Idempotency, Retry
 from takeback.core.results import is_error, record, text_of
+from takeback.guard.freezing import fence
 from takeback.guard.retrying import Withheld, patiently
 from takeback.guard.services import Services, Work
 from takeback.ports import Answered, Changed, Lease, LedgerFailure, NotSent, OutcomeUnknown
@@ -82,7 +83,8 @@ async def send(
 ) -> Sent:
     """Send the call; try again while provably nothing was sent, or while the upstream honours the key.
 
-    Nothing is sent after the deadline, under leases that may be another guard's by now, or once the caller has gone.
+    Nothing is sent after the deadline, under leases that may be another guard's by now, once the caller has gone, or
+    when it was frozen meanwhile.
 
     Once an attempt's outcome is unknown (`doubt`: one before this send), only a success settles it: that a later
     attempt was refused or never sent says nothing about the earlier one. Never raises for what an upstream does.
@@ -97,6 +99,7 @@ async def send(
         if work.listener.left and doubt is None:
             raise Withheld("cancelled", "whoever had called does not wait any more")
         await _still_ours(services, leases)
+        await fence(services, work)
         left = (deadline - services.clock.now()).total_seconds()
         if left <= 0:
             raise Withheld("deadline", "the deadline of the call has passed")

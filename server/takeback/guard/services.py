@@ -201,6 +201,7 @@ class Work:
     `meant` is what tells its operation from others on the same tool and targets, where that belongs to a run;
     `inherits` is what the operation was called in the run before. `agreed` is what a person agreed to with the plan
     that it is a step of: a digest as an approval has one, or "" where what it changes could not be known then.
+    `takes_back` is the tool whose work it takes back by code, for the stop switch.
     """
 
     caller: Caller
@@ -226,6 +227,7 @@ class Work:
     meant: JSON = None
     inherits: str | None = None
     agreed: str | None = None
+    takes_back: str = ""
 
     @property
     def lease_names(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from takeback.core.freezing import Freeze
 from takeback.core.images import Image
 from takeback.core.jsontext import JSON
 from takeback.core.recovery import Diagnosis, Evidence, diagnose
@@ -18,6 +19,7 @@ from takeback.guard.asking import carried
 from takeback.guard.concluding import conclude
 from takeback.guard.ending import REBUILT, end, succeeded
 from takeback.guard.execution import Begun
+from takeback.guard.freezing import frozen_now, told
 from takeback.guard.probing import can_tell, probe
 from takeback.guard.reading import take_image
 from takeback.guard.rebuilding import rebuilt
@@ -72,6 +74,8 @@ async def settle(services: Services, begun: Begun, why: str) -> Reply:
             break
         if diagnosis.kind == "new_attempt" and begun.work.listener.left:
             break  # nobody waits for it any more, and what provably did not happen need not happen
+        if (freeze := await frozen_now(services, begun.work)) is not None:
+            return await _not_again(services, begun, diagnosis, why, freeze)
         begun = await _attempt_again(services, begun, diagnosis)
         doubt = OutcomeUnknown("lost", why) if diagnosis.kind == "same_key" else None
         begun, sent = await carried(services, begun, doubt=doubt)
@@ -81,6 +85,14 @@ async def settle(services: Services, begun: Begun, why: str) -> Reply:
     if diagnosis.kind == "new_attempt":
         return await _without_effect(services, begun, diagnosis, why)
     return await _queue(services, begun, diagnosis, why, give_up=diagnosis.kind == "queue")
+
+
+async def _not_again(services: Services, begun: Begun, diagnosis: Diagnosis, why: str, freeze: Freeze) -> Reply:
+    """It is frozen, so it is not sent again, not even where that is how one looks: then it stays in doubt till then."""
+    if diagnosis.kind == "new_attempt":
+        return told(freeze, (await _without_effect(services, begun, diagnosis, why)).action)
+    waits = replace(diagnosis, why=f"{freeze.what} is frozen, so that it cannot be asked")
+    return replace(await _queue(services, begun, waits, why, give_up=False), frozen=freeze)
 
 
 async def _without_effect(services: Services, begun: Begun, diagnosis: Diagnosis, why: str) -> Reply:

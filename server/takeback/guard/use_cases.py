@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from takeback.core.action import Action
+from takeback.core.freezing import Freeze, FreezeKind
 from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.queue import Comment, RecoveryItem
 from takeback.core.redaction import is_redacted
@@ -19,12 +20,15 @@ from takeback.guard import approving, checkpoints, closing, deciding, entries, h
 from takeback.guard.accounting import Account, account
 from takeback.guard.calling import CallRequest, call
 from takeback.guard.checkpoints import Stale
+from takeback.guard.freezing import lines as frozen_lines
+from takeback.guard.freezing import unreadable
 from takeback.guard.offers import Offers
 from takeback.guard.plans.facts import PlanRequest
 from takeback.guard.plans.resuming import call_off
 from takeback.guard.plans.submitting import preview_only, submit
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.services import Services
+from takeback.guard.switching import Switched, freeze, freezes, thaw
 from takeback.guard.undo.selecting import own
 from takeback.guard.undo.taking_back import take_back
 from takeback.ports import Caller, HistoryQuery, Page, ProgressSink, QueuePage, QueueQuery, UndoAnswer
@@ -53,6 +57,10 @@ class UseCases:
         """Guard one call. Raises LedgerFailure when the ledger is out of reach (nothing was sent)."""
         return await call((await self._for(request.caller)).services, request)
 
+    async def unreadable(self, caller: Caller) -> Mapping[str, str]:
+        """The upstreams of which nothing is read now, each with why."""
+        return await unreadable(self.services, caller)
+
     # --- what agents may ask for ---
 
     async def history(
@@ -68,7 +76,8 @@ class UseCases:
             tenant=caller.tenant, run=caller.run, text=text, needs_attention=needs_attention, cursor=cursor
         )
         page = await self.services.ledger.history(query)
-        lines = [history.line(found) for found in page.actions]
+        lines = [] if cursor or text else await frozen_lines(self.services, caller)
+        lines += [history.line(found) for found in page.actions]
         if needs_attention:
             of_run = QueueQuery(tenant=caller.tenant, run=caller.run, limit=_MOST_ENTRIES)
             waiting = await self.services.ledger.entries(of_run, self.services.clock.now())
@@ -198,6 +207,28 @@ class UseCases:
     async def abandon(self, tenant: str, run: str, *, by: str, reason: str) -> tuple[Run, list[Action]]:
         """Close a run for good; returns also what of it is still under way. Raises NotFound."""
         return await closing.abandon(self.services, tenant, run, by=by, reason=reason)
+
+    async def freeze(
+        self,
+        tenant: str,
+        kind: FreezeKind,
+        name: str,
+        *,
+        reads: bool = False,
+        by: str,
+        reason: str,
+        tools: Collection[str] = (),
+    ) -> Switched:
+        """Stop an upstream, a tool, a run or the whole tenant, on every guard. Raises NotSwitchable."""
+        return await freeze(self.services, tenant, kind, name, reads=reads, by=by, reason=reason, tools=tools)
+
+    async def thaw(self, tenant: str, kind: FreezeKind, name: str, *, by: str, reason: str) -> Switched:
+        """Let it go on. Raises NotSwitchable."""
+        return await thaw(self.services, tenant, kind, name, by=by, reason=reason)
+
+    async def freezes(self, tenant: str, *, in_force_only: bool = True) -> Sequence[Freeze]:
+        """Uses of the stop switch, the newest first."""
+        return await freezes(self.services, tenant, in_force_only=in_force_only)
 
     async def explain(self, tenant: str, action_id: str, audience: Audience = "internal") -> tuple[Sentence, ...]:
         """The correction trail of any action of the tenant, for the inside or for a customer. Raises NotFound."""

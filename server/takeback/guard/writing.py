@@ -19,6 +19,7 @@ from takeback.guard.answering import expired, other_arguments, refuse, replay, r
 from takeback.guard.carrying import begin, free, limit_stop
 from takeback.guard.closing import CLOSED
 from takeback.guard.execution import before_image, claim, limits_of
+from takeback.guard.freezing import stopped
 from takeback.guard.joining import join, wait_for_target
 from takeback.guard.judging import compare, judge_call
 from takeback.guard.recording import first
@@ -155,6 +156,8 @@ async def _act(services: Services, work: Work, standing: Standing) -> Reply | No
 
 
 async def _go(services: Services, work: Work, standing: Standing, go: Go) -> Reply | None:
+    if (stop := stopped(work, standing)) is not None:
+        return await free(services, standing, stop)
     if standing.refused_by is not None or standing.occupants:
         return await wait_for_target(services, standing)
     if (stop := limit_stop(services, work, standing)) is not None:

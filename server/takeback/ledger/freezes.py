@@ -18,7 +18,7 @@ from takeback.core.freezing import Freeze, FreezeKind
 from takeback.ledger.columns import FreeText, Instant
 from takeback.ledger.database import any_of, insert_missing
 from takeback.ledger.tables import listed, metadata, only, tenant_check
-from takeback.ports import NotFound, Stale
+from takeback.ports import LedgerFailure, NotFound, Stale
 
 IN_FORCE: Final = "lifted_at IS NULL"
 
@@ -121,6 +121,7 @@ class Switch:
     def __init__(self, look: Callable[[str], Awaitable[tuple[Freeze, ...]]]) -> None:
         self._look = look
         self._seen: dict[str, _Seen] = {}
+        self._last: dict[str, tuple[Freeze, ...]] = {}
         self._moves = 0
         self._looking = asyncio.Lock()
 
@@ -130,13 +131,19 @@ class Switch:
         self._seen.clear()
 
     async def stands(self, tenant: str) -> tuple[Freeze, ...]:
-        """What is frozen. Raises LedgerFailure where it must be looked up and cannot be."""
+        """What is frozen; where it cannot be looked up, what was when it last could. Raises LedgerFailure."""
         if (seen := self._fresh(tenant)) is not None:
             return seen.found
         async with self._looking:  # one looks for all who came meanwhile
             while (seen := self._fresh(tenant)) is None:
                 moves, at = self._moves, time.monotonic()
-                found = await self._look(tenant)
+                try:
+                    found = await self._look(tenant)
+                except LedgerFailure:
+                    if tenant in self._last:
+                        return self._last[tenant]
+                    raise
+                self._last[tenant] = found
                 if moves == self._moves:
                     self._seen[tenant] = _Seen(found, at)
                     return found

@@ -36,9 +36,12 @@ from takeback.core.vocabulary import RunStatus, Status
 from takeback.ledger import entries
 from takeback.ledger.columns import Document, FreeText, Instant
 from takeback.ledger.freezes import freezes as _freezes
-from takeback.ledger.tables import listed, metadata, only, tenant_check
+from takeback.ledger.tables import listed, only, tenant_check
+from takeback.ledger.tables import metadata as _metadata
 
 REVISION: Final = "0009"
+
+metadata: Final = _metadata
 
 # Literal text and not parameters: a planner matches a partial index only by the words of its condition.
 OCCUPIES: Final = f"status IN ({listed(OCCUPYING)})"

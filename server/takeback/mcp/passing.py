@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, Final
 
 from mcp.shared.exceptions import MCPError
@@ -29,6 +30,7 @@ ROUTED: Final = {
 }
 TIMEOUT: Final = 60.0
 _UNREACHABLE: Final = -32001
+_SHUT: Final = -32004
 _PAGES: Final = 100
 
 
@@ -49,9 +51,17 @@ class Passing:
         return [client for client in self._clients() if needed is not None and needed in client.capabilities]
 
     async def request(
-        self, method: str, params: Mapping[str, Any] | None, downstream: Downstream, progress: ProgressSink | None
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        downstream: Downstream,
+        progress: ProgressSink | None,
+        *,
+        shut: Mapping[str, str] = MappingProxyType({}),
     ) -> dict[str, Any]:
         """The upstream's answer. What it asks meanwhile is asked of this client.
+
+        `shut` are the upstreams of which nothing is read now, each with why.
 
         Raises:
             MCPError: its protocol error, unchanged; or that no upstream can answer.
@@ -64,9 +74,14 @@ class Passing:
             for client in able:
                 await _send(client, method, sent)
             return {}
+        readable = [client for client in able if client.name not in shut]
         if len(able) > 1 and method in LISTS:
-            return await self._merged(able, method, sent)
-        owner = able[0] if len(able) == 1 else await self._owner(able, method, sent)
+            return await self._merged(readable, method, sent)
+        owner = able[0] if len(able) == 1 else await self._owner(readable, method, sent)
+        owner = owner or next(iter(readable if len(readable) == len(able) else []), None)
+        if owner is None or owner.name in shut:
+            why = next(shut[client.name] for client in able if client.name in shut)
+            raise MCPError(code=_SHUT, message=why)
         return await _send(owner, method, sent, progress)
 
     async def watch(self, method: str, uri: str, downstream: Downstream) -> None:
@@ -82,8 +97,8 @@ class Passing:
             items += await _all_pages(client, method, key, params)
         return {key: items}
 
-    async def _owner(self, able: list[ToolClient], method: str, params: Mapping[str, Any]) -> ToolClient:
-        """Which of several upstreams a name or URI belongs to: the first that lists it, else the first."""
+    async def _owner(self, able: list[ToolClient], method: str, params: Mapping[str, Any]) -> ToolClient | None:
+        """Which of several upstreams a name or URI belongs to: the first that lists it."""
         reference = params.get("ref")
         named = reference if isinstance(reference, Mapping) else params
         prompt = named.get("name")
@@ -96,7 +111,7 @@ class Passing:
                 items = await _all_pages(client, listing, key, {})
                 if any(wanted in (item.get("name"), item.get("uri")) for item in items):
                     return client
-        return able[0]
+        return None
 
 
 async def _all_pages(client: ToolClient, method: str, key: str, params: Mapping[str, Any]) -> list[Any]:

@@ -134,7 +134,8 @@ class McpServer:
         exchange, method, params = await self._exchange(ctx), ctx.method, question_apart(ctx.params)
 
         async def work(seen: Exchange, downstream: Downstream) -> dict[str, Any]:
-            result = await self.passing.request(method, params, downstream, seen.progress)
+            shut = await self.face.use_cases.unreadable(exchange.caller)
+            result = await self.passing.request(method, params, downstream, seen.progress, shut=shut)
             if seen.stateless and method in _CACHED:
                 result = {"ttlMs": 0, "cacheScope": "private", **result}
             return self.face.enveloped(result, stateless=seen.stateless)

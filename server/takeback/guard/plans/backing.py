@@ -30,7 +30,7 @@ async def take_back(
 
 def as_unwinding(action: Action, report: Report) -> Unwinding:
     """The words of an undo of several are those of an undo of a plan."""
-    total = report.kept + report.waiting + report.counts.total()
+    total = report.kept + report.waiting + report.frozen + report.counts.total()
     return Unwinding(
         id=action.id,
         tenant=action.tenant,

@@ -184,9 +184,10 @@ class Driver:
             return await self._nothing_to_take_back(error)
         report = await backing.take_back(self.services, self.caller, self.plan, by_step, keeps, reason)
         text = report.text(backing.as_unwinding(self.action, report))
-        if report.waiting:
+        if report.waiting or report.frozen:
             await self.services.ledger.release(self.leases)
-            return f"{text}\n[takeback {self.action.id}] The rest goes back when a person has agreed."
+            when = "agreed" if report.waiting else "thawed what is frozen"
+            return f"{text}\n[takeback {self.action.id}] The rest goes back when a person has {when}."
         outcome = {"outcome": report.outcome.value if report.outcome else None, "text": text}
         happening = Happening.RESTORE if report.complete else Happening.GIVE_UP
         await self._end(

@@ -11,6 +11,7 @@ from takeback.core.states import Happening
 from takeback.core.vocabulary import ActionClass, RunStatus, Status
 from takeback.core.wording import refused
 from takeback.guard import approving
+from takeback.guard.freezing import any_stopped
 from takeback.guard.plans.beginning import approach, begun
 from takeback.guard.plans.driving import drive
 from takeback.guard.plans.facts import caller_of
@@ -28,7 +29,9 @@ async def resume(services: Services, action: Action) -> None:
     if standing.refused_by is not None:
         return
     now = await services.ledger.action(action.tenant, action.id)
-    stopped = standing.run_status is RunStatus.PAUSED
+    tools = [step.tool for step in PlanDocument.from_document(now.arguments).steps]
+    frozen = any_stopped(caller, tools, standing) is not None
+    stopped = standing.run_status is RunStatus.PAUSED or frozen
     if now.status is Status.APPROVED and not stopped:
         plan = PlanDocument.from_document(now.arguments)
         steps, _ = judged(services, caller, plan)

@@ -146,6 +146,8 @@ class Stepper:
             return _failed(step, "; ".join(entry.problems(request.arguments)))
         reply = await forward(self.services, request, entry, decision)
         result = reply.result
+        if reply.frozen is not None:
+            return StepEnd(step=step.id, kind="waits", why=said(reply))
         if result is None or is_error(result):
             return StepEnd(step=step.id, kind="failed", why=said(reply), again=True)
         fields = decision.rule.redact if decision.rule is not None else ()
@@ -171,6 +173,8 @@ def services_redact(services: Services, arguments: Mapping[str, JSON], fields: t
 def ended(step: str, reply: Reply) -> StepEnd:
     """What the guard's answer to a step's call says of it."""
     action, why = reply.action, said(reply)
+    if reply.frozen is not None:
+        return StepEnd(step=step, kind="waits", why=why, action=action)
     if action is None:
         transient = (reply.result or {}).get("_meta", {}).get(f"{META}layer") == "tool"
         return StepEnd(step=step, kind="waits" if transient else "stuck", why=why)

@@ -19,6 +19,7 @@ from takeback.core.wording import denied, in_progress, pending, refused
 from takeback.guard import approving
 from takeback.guard.answering import expired, run_stopped
 from takeback.guard.closing import CLOSED
+from takeback.guard.freezing import any_stopped, told
 from takeback.guard.plans.beginning import approach, begun, driven
 from takeback.guard.plans.facts import PlanRequest, caller_of, first
 from takeback.guard.plans.judging import Judged, judged, shared
@@ -34,6 +35,9 @@ _MEND: Final = "Mend the plan and submit it again."
 _MOST_PROBLEMS: Final = 12
 _AGAIN: Final = frozenset({Status.COMPENSATED, Status.CANCELLED, Status.DENIED})
 """After these an equal plan is a new one."""
+
+_BEGINS: Final = _AGAIN | {Status.APPROVED, Status.FAILED}
+"""From these a plan begins, unless something in it is frozen."""
 
 
 class _Refused(Exception):
@@ -158,9 +162,9 @@ async def _act(
     services: Services, request: PlanRequest, shown: Shown, operation: str, standing: Standing, listener: Listener
 ) -> Reply | None:
     """One round. None: look again."""
-    if standing.run_status in {RunStatus.PAUSED, *CLOSED}:
-        return await _free(services, standing, own_word(run_stopped(standing), layer=RetryLayer.HUMAN))
     known = standing.earlier
+    if (stop := _stop(request, shown, standing)) is not None:
+        return await _free(services, standing, stop)
     if standing.refused_by is not None:
         return await _join(services, known)
     if known is None and standing.tombstone is not None:
@@ -185,6 +189,15 @@ async def _act(
             return await driven(services, caller_of(claimed[1]), claimed[1], standing.leases, request.progress)
         case _:
             return await driven(services, caller_of(known), known, standing.leases, request.progress)
+
+
+def _stop(request: PlanRequest, shown: Shown, standing: Standing) -> Reply | None:
+    """Why it does not begin: its run takes no writes, or something in it is frozen."""
+    if standing.run_status in {RunStatus.PAUSED, *CLOSED}:
+        return own_word(run_stopped(standing), layer=RetryLayer.HUMAN)
+    known, tools = standing.earlier, [step.tool for step in shown.plan.steps]
+    freeze = any_stopped(request.caller, tools, standing) if known is None or known.status in _BEGINS else None
+    return told(freeze) if freeze is not None else None
 
 
 async def _join(services: Services, known: Action | None) -> Reply | None:

@@ -29,8 +29,8 @@ _WAITING: Final = frozenset({Status.AWAITING_APPROVAL, Status.APPROVED})
 class Step:
     """What became of one action. `gone`: it stands in the world no longer. `kept`: left because of what rests on it.
 
-    `outcome` is None while a person must decide first. `unconditioned`: an edit of others in the instant of the write
-    would not have been seen.
+    `outcome` is None while a person must decide first, or thaw it (`frozen`). `unconditioned`: an edit of others in the
+    instant of the write would not have been seen.
     """
 
     text: str
@@ -38,6 +38,7 @@ class Step:
     gone: bool = False
     kept: bool = False
     unconditioned: bool = False
+    frozen: bool = False
 
 
 async def undo_one(services: Services, caller: Caller, action_id: str, reason: str) -> Step:
@@ -142,7 +143,8 @@ def told(action: Action, reply: Reply, done: undoing.Undoing) -> Step:
         text = _failed(reply)
         if not done.first:
             text = f"Undone in part only: an earlier step of {action.id} was carried out, this one was not. {text}"
-        return Step(text=text, outcome=_unfinished(undo, done))
+        frozen = reply.frozen is not None
+        return Step(text=text, outcome=None if frozen else _unfinished(undo, done), frozen=frozen)
     bare = outcome.unconditioned and not done.plan.corrects
     return Step(text=_success(undo, done), outcome=outcome.outcome, gone=True, unconditioned=bare)
 

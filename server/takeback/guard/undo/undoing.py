@@ -20,6 +20,7 @@ from takeback.core.states import Happening
 from takeback.core.undo import Outcome, Step, judge_outcome
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Effect, Origin, Status, UndoOutcome, Verified
+from takeback.guard.code_tools import CODE
 from takeback.guard.execution import conditions_of
 from takeback.guard.purposes import check_boundary, declared_fields, image_variables
 from takeback.guard.readings import Reading
@@ -179,9 +180,13 @@ class Undoing:
                     self.services, self.original, Happening.RESTORE, actor=actor, detail=self.reason,
                     compensated_by=action.id, in_force=self.plan.corrects, outcome=document,
                 )  # fmt: skip
-            case Happening.FAIL if action.in_force or not self.first or self.plan.action.status not in _AS_IT_WAS:
+            case Happening.CANCEL if not self.first or self.plan.goes_on:
+                return None  # it goes on from here when somebody looks again
+            case Happening.FAIL | Happening.CANCEL if (
+                action.in_force or not self.first or self.plan.action.status not in _AS_IT_WAS
+            ):
                 return next_fact(self.services, self.original, Happening.GIVE_UP, actor=actor, detail="the undo failed")
-            case Happening.FAIL:
+            case Happening.FAIL | Happening.CANCEL:
                 return next_fact(
                     self.services, self.original, Happening.SPARE, actor=actor, detail="the undo had no effect"
                 )
@@ -296,6 +301,7 @@ def _work(services: Services, caller: Caller, undoing: Undoing, index: int) -> W
         origin=Origin.REDO if action.origin is Origin.UNDO else Origin.UNDO,
         original=action.id,
         reason=undoing.reason,
+        takes_back=action.name if step.tool.startswith(CODE) else "",
     )
 
 

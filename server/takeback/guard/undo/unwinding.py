@@ -33,6 +33,7 @@ class Report:
 
     counts: Counter[UndoOutcome] = field(default_factory=Counter)
     waiting: int = 0
+    frozen: int = 0
     kept: int = 0
     unconditioned: int = 0
     lines: list[str] = field(default_factory=list)
@@ -43,6 +44,8 @@ class Report:
         self.unconditioned += step.unconditioned
         if step.kept:
             self.kept += 1
+        elif step.frozen:
+            self.frozen += 1
         elif step.outcome is None:
             self.waiting += 1
         else:
@@ -57,7 +60,7 @@ class Report:
     @property
     def outcome(self) -> UndoOutcome | None:
         """What all of it came to; None while something waits for a person. Refused means that nothing went back."""
-        if self.waiting:
+        if self.waiting or self.frozen:
             return None
         if self.counts[UndoOutcome.FAILED]:
             return UndoOutcome.FAILED
@@ -74,7 +77,13 @@ class Report:
     @property
     def complete(self) -> bool:
         """Whether everything went back."""
-        return not (self.kept or self.waiting or self.counts[UndoOutcome.REFUSED] or self.counts[UndoOutcome.FAILED])
+        return not (
+            self.kept
+            or self.waiting
+            or self.frozen
+            or self.counts[UndoOutcome.REFUSED]
+            or self.counts[UndoOutcome.FAILED]
+        )
 
     def text(self, unwinding: Unwinding) -> str:
         """For people and models."""
@@ -86,6 +95,7 @@ class Report:
             (self.counts[UndoOutcome.REFUSED], "refused and left as they are"),
             (self.counts[UndoOutcome.FAILED], "failed; a person is needed"),
             (self.kept, "kept, because something that rests on them still stands"),
+            (self.frozen, "frozen until a person thaws it; then ask again"),
             (self.waiting, "waiting for a person's approval"),
             (self.unconditioned, "unconditioned: an edit by others in the same instant would not have been seen"),
         ]

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from takeback import bootstrap
 from takeback.cli import serving
+from takeback.cli.stopping import until_told
 from takeback.core.policy.load import Policy, load
 from takeback.core.policy.schema import Upstream
 from takeback.guard.approving import NotDecidable
@@ -96,7 +97,7 @@ def _serve_face(policy: Policy, line: socket.socket, back: socket.socket, killer
 
     put(stdio.Writer, "write", answered)
     killer.step = "face"
-    asyncio.run(serving._until_told(policy, None, None, None))
+    asyncio.run(until_told(lambda stop: serving._serve(stop, policy, None, tenant=None, user=None)))
 
 
 async def _serve(policy: Policy, life: Life, line: socket.socket, killer: Killer) -> None:

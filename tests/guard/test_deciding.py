@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from takeback.core.vocabulary import Status
-from takeback.guard.deciding import Decision, NotResolvable
+from takeback.guard.deciding import Decision
+from takeback.guard.entries import NotResolvable
 from takeback.ports import NotFound, OutcomeUnknown
 from takeback.testing import GuardForTests
 from tests.guard.test_life import HIGH, failed, said

@@ -16,7 +16,7 @@ from takeback.core.vocabulary import RunStatus, Status, Verified
 from takeback.guard.approving import NotDecidable
 from takeback.guard.ending import LATE, TOO_LATE
 from takeback.guard.recording import next_fact
-from takeback.guard.undo.plan import standoff_of
+from takeback.guard.undo.manner import standoff_of
 from takeback.guard.undo.undoing import carry_out
 from takeback.guard.worker import Worker
 from takeback.ports import Change, LedgerFailure, NotSent, OutcomeUnknown

@@ -142,7 +142,7 @@ def entry_json(entry: QueueEntry) -> JSON:
             "status": action.status.value,
             "trace": action.trace or entry.trace,
         }
-    return cast(JSON, jsonable(asdict(entry.item) | {"cause": entry.item.cause.value} | about))
+    return jsonable(asdict(entry.item) | {"cause": entry.item.cause.value} | about)
 
 
 def resolve(
@@ -259,7 +259,7 @@ def comment(
 
     said = _decided(policy, work)
     if as_json:
-        emit(cast(JSON, jsonable(asdict(said))))
+        emit(jsonable(asdict(said)))
     else:
         say(f"{said.item}: noted.")
 

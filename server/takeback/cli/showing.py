@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Final, cast
+from typing import Annotated, Final
 
 import typer
 
@@ -79,7 +79,7 @@ def _document(found: Shown) -> JSON:
     return {
         **entry_json(found.entry),
         "trace": found.trace,
-        "comments": [cast(JSON, jsonable(asdict(said))) for said in found.comments],
+        "comments": [jsonable(asdict(said)) for said in found.comments],
         "suggestions": [way.document() for way in found.suggestions],
     }
 

@@ -85,8 +85,9 @@ def item_row(item: RecoveryItem) -> dict[str, Any]:
 
 def item_from(row: Mapping[Any, Any]) -> RecoveryItem:
     """The entry of a row."""
-    values = {name: row[name] for name in _ITEM}
-    return RecoveryItem(**values | {"risk": Risk(row["risk"]), "cause": Cause(row["cause"])})
+    values: dict[str, Any] = {name: row[name] for name in _ITEM}
+    values |= {"risk": Risk(row["risk"]), "cause": Cause(row["cause"])}
+    return RecoveryItem(**values)
 
 
 def comment_from(row: Mapping[Any, Any]) -> Comment:

@@ -50,7 +50,8 @@ _FOR_TENANTS: Final = select(freezes).where(any_of(freezes.c.tenant, "b_tenants"
 
 def freeze_from(row: Mapping[Any, Any]) -> Freeze:
     """The freeze of a row."""
-    return Freeze(**{**row, "kind": FreezeKind(row["kind"])})
+    values: dict[str, Any] = {**row, "kind": FreezeKind(row["kind"])}
+    return Freeze(**values)
 
 
 def of_tenant(tenant: str, *, in_force_only: bool, limit: int) -> Select[Any]:

@@ -15,6 +15,9 @@ from takeback.core.phrases import one_line
 from takeback.core.states import OCCUPYING, Happening, next_status
 from takeback.core.vocabulary import ActionClass, Does, Effect, Origin, Risk, Status, Verified
 
+PLAN: Final = ("takeback", "plan")
+"""The upstream and the tool by which a plan stands in the ledger."""
+
 LONGEST_NAME: Final = 300
 """How much of an id is shown to people and models; it comes from elsewhere."""
 _LONGEST_LABEL: Final = 80
@@ -116,6 +119,11 @@ class Action:
     def name(self) -> str:
         """The tool with its upstream, as policies name it: `helpdesk.update_ticket`."""
         return f"{self.upstream}.{self.tool}"
+
+    @property
+    def is_plan(self) -> bool:
+        """Whether it is a plan. Its class, `workflow`, is also that of one call that does several things."""
+        return self.action_class is ActionClass.WORKFLOW and (self.upstream, self.tool) == PLAN
 
     @property
     def occupies(self) -> bool:

@@ -9,7 +9,7 @@ from takeback.core.images import Image
 from takeback.core.phrases import LONGEST_REASON, quoted
 from takeback.core.queue import QueueState
 from takeback.core.trail import Facts, Sentence, trail
-from takeback.core.vocabulary import ActionClass, Origin, Verified
+from takeback.core.vocabulary import Origin, Verified
 from takeback.core.voice import Audience
 from takeback.core.wording import targets_of
 from takeback.guard.judging import stored_image
@@ -30,12 +30,12 @@ def line(action: Action) -> str:
     undo = f" · undo: {action.forecast['text']}" if action.in_force and action.forecast else ""
     state = f"{action.status.value}{verified.get(action.verified, '')}"
     when = f"{action.created_at:%Y-%m-%d %H:%M:%S}"
-    return f"{action.id} {when} {action.name} {_about(action)}{fields}{origin} · {state}{undo}"
+    return f"{action.id} {when} {action.name} {about(action)}{fields}{origin} · {state}{undo}"
 
 
-def _about(action: Action) -> str:
+def about(action: Action) -> str:
     """What it changes; for a plan, what it is for."""
-    if action.action_class is ActionClass.WORKFLOW:
+    if action.is_plan:
         return quoted((action.arguments or {}).get("title", ""), LONGEST_REASON)
     return targets_of(action.targets)
 

@@ -15,7 +15,7 @@ from takeback.core.canonical import NotCanonical
 from takeback.core.expressions import ExpressionError
 from takeback.core.policy.decide import Undecidable, decide
 from takeback.core.states import Happening, IllegalTransition
-from takeback.core.vocabulary import ActionClass, Origin, Status
+from takeback.core.vocabulary import Origin, Status
 from takeback.guard.calling import CLIENT_KEY, CallRequest, make_work
 from takeback.guard.joining import taken_over
 from takeback.guard.plans.resuming import resume
@@ -44,7 +44,7 @@ async def take_up(services: Services, action: Action) -> None:
     Raises:
         LedgerFailure: the ledger is out of reach, or another guard was first; nothing was changed by this one.
     """
-    if action.action_class is ActionClass.WORKFLOW:
+    if action.is_plan:
         services.tasks.start(_plan(services, action))  # it may take long, and nobody waits for it
         return
     try:

@@ -15,7 +15,7 @@ from typing import Final
 from takeback.core.action import Action
 from takeback.core.run import ApprovalStatus
 from takeback.core.states import OCCUPYING, IllegalTransition
-from takeback.core.vocabulary import ActionClass, Status
+from takeback.core.vocabulary import Status
 from takeback.guard import approving
 from takeback.guard.resuming import take_up
 from takeback.guard.retrying import jittered
@@ -139,7 +139,7 @@ class Worker:
 
     def _later(self, action: Action) -> None:
         _, pause = self._pauses.get(action.id, (0.0, FIRST_PAUSE / 2))
-        most = LONGEST_PAUSE if action.action_class is not ActionClass.WORKFLOW else LONGEST_PAUSE_OF_PLANS
+        most = LONGEST_PAUSE_OF_PLANS if action.is_plan else LONGEST_PAUSE
         pause = min(pause * 2, most)
         self._pauses[action.id] = (self._services.clock.monotonic() + jittered(self._services, pause), pause)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Select, select, text
 
-from takeback.core.vocabulary import ActionClass, Status
+from takeback.core.action import PLAN
+from takeback.core.vocabulary import Status
 from takeback.ledger.schema import OCCUPIES, UNDECIDED, actions, leases
 
 
@@ -20,7 +21,8 @@ def occupying(tenant: str, limit: int) -> Select[Any]:
 def agreed_plans(tenant: str) -> Select[Any]:
     """Plans to be begun: they wait for no caller."""
     wanted = (actions.c.tenant == tenant, text(UNDECIDED), actions.c.status == Status.APPROVED.value)
-    return select(actions).where(*wanted, actions.c.action_class == ActionClass.WORKFLOW.value)
+    by_name = zip((actions.c.upstream, actions.c.tool), PLAN, strict=True)
+    return select(actions).where(*wanted, *(column == name for column, name in by_name))
 
 
 def held(names: Iterable[str], now: datetime) -> Select[Any]:

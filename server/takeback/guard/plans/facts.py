@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from takeback.core.action import Action, Event, begin
+from takeback.core.action import PLAN, Action, Event, begin
 from takeback.core.canonical import digest
 from takeback.core.operation import idempotency_key
 from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.states import Happening
 from takeback.core.vocabulary import ActionClass, Does, Effect, Origin
 from takeback.guard.plans.judging import highest, shared
-from takeback.guard.plans.previewing import TOOL, Shown
+from takeback.guard.plans.previewing import Shown
 from takeback.guard.recording import Fact
 from takeback.guard.services import Services
 from takeback.ports import Caller, ProgressSink
@@ -52,8 +52,8 @@ def first(
             "principal": caller.principal,
             "client": caller.client,
             "trace": caller.trace,
-            "upstream": TOOL.partition(".")[0],
-            "tool": TOOL.partition(".")[2],
+            "upstream": PLAN[0],
+            "tool": PLAN[1],
             "arguments": {**document, "binds": _binds(shown)},
             "targets": (),
             "operation": operation,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from takeback.core.action import Target
+from takeback.core.action import PLAN, Target
 from takeback.core.canonical import digest
 from takeback.core.images import Image, values_of
 from takeback.core.jsontext import JSON
@@ -23,7 +23,7 @@ from takeback.guard.purposes import declared_fields
 from takeback.guard.services import Services, Work
 from takeback.ports import Caller
 
-TOOL: Final = "takeback.plan"
+TOOL: Final = ".".join(PLAN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

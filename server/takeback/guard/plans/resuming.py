@@ -8,7 +8,7 @@ from takeback.core.action import Action
 from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.plan import PlanDocument
 from takeback.core.states import Happening
-from takeback.core.vocabulary import ActionClass, RunStatus, Status
+from takeback.core.vocabulary import RunStatus, Status
 from takeback.core.wording import refused
 from takeback.guard import approving
 from takeback.guard.freezing import any_stopped
@@ -45,7 +45,7 @@ async def resume(services: Services, action: Action) -> None:
 async def call_off(services: Services, tenant: str, plan_id: str, *, by: str, reason: str) -> str:
     """Cancel a plan: no further group is begun, and what was done goes the way that the plan says for a failure."""
     action = await services.ledger.action(tenant, plan_id)
-    if action.action_class is not ActionClass.WORKFLOW:
+    if not action.is_plan:
         return refused(f"{action.id} is no plan", "takeback_history lists what there is.")
     if action.status in {Status.AWAITING_APPROVAL, Status.APPROVED}:
         approval = await services.ledger.approval(tenant, action.approval or "")

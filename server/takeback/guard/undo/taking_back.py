@@ -10,7 +10,7 @@ from takeback.core.canonical import digest
 from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.run import Unwinding
 from takeback.core.undo import Forecast
-from takeback.core.vocabulary import ActionClass, Origin, Risk, Status, UndoOutcome
+from takeback.core.vocabulary import Origin, Risk, Status, UndoOutcome
 from takeback.core.wording import targets_of
 from takeback.guard.services import Services
 from takeback.guard.undo.manner import NotUndoable
@@ -34,7 +34,7 @@ async def take_back(
         if is_relative(selection):
             return await _several(services, caller, selection, why, confirm)
         action = await own(services, caller, selection)
-        if action.action_class is ActionClass.WORKFLOW:
+        if action.is_plan:
             return await _several(services, caller, f"{PLAN}{action.id}", why, confirm)
         return await _one(services, caller, action, why, confirm)
     except NotFound as error:

@@ -116,6 +116,10 @@ def deny(
     _decide(approval, policy, tenant, agree=False, reason=reason, yes=True, as_json=as_json)
 
 
+def _goes_on(action: Action) -> str:
+    return "The guard begins the plan by itself." if action.is_plan else "The agent may call again."
+
+
 def _decide(
     approval_id: str,
     policy: PolicyPath,
@@ -126,30 +130,27 @@ def _decide(
     yes: bool,
     as_json: bool,
 ) -> None:
-    async def work(guard: Guard) -> Approval | str:
+    async def work(guard: Guard) -> tuple[Action, Approval] | str:
         owner = tenant_of(guard, tenant)
         if not yes:
             shown = question(await guard.ledger.approval(owner, approval_id))
             if not agreed(shown, "Approve exactly this?", aside=as_json):
                 return f"Nothing was decided: approval {approval_id} is as it was."
         try:
-            _, decided = await guard.use_cases.decide_approval(
+            return await guard.use_cases.decide_approval(
                 owner, approval_id, agree=agree, by=person(), how="command line", reason=reason
             )
         except NotDecidable as error:
             return f"Not decided: {error}."
-        return decided
 
     found = with_guard(policy, work)
     if isinstance(found, str):
         fail(found, Exit.REFUSED)
+    action, decided = found
     if as_json:
-        emit({"approval": found.id, "action": found.action, "status": found.status.value})
+        emit({"approval": decided.id, "action": action.id, "status": decided.status.value})
     else:
-        say(
-            f"{found.id} is {found.status.value}; action {found.action}. "
-            + ("The agent may call again." if agree else "")
-        )
+        say(f"{decided.id} is {decided.status.value}; action {action.id}. {_goes_on(action) if agree else ''}")
 
 
 def abandon(

@@ -14,7 +14,8 @@ from takeback.core.action import Action
 from takeback.core.jsontext import JSON
 from takeback.core.vocabulary import Status
 from takeback.core.voice import Audience
-from takeback.core.wording import shown, targets_of
+from takeback.core.wording import shown
+from takeback.guard import history as stories
 from takeback.ports import HistoryQuery
 
 Run = Annotated[str | None, typer.Option("--run", help="Only this run.")]
@@ -103,11 +104,11 @@ def _row(action: Action) -> tuple[str, ...]:
     return (
         action.id,
         f"{action.created_at:%Y-%m-%d %H:%M:%S}",
-        action.name.partition(".")[2] + (f" ({action.origin.value} of {action.original})" if action.original else ""),
-        targets_of(action.targets),
+        action.name.partition(".")[2] + (f" ({stories.part_of(action)})" if action.original else ""),
+        stories.about(action),
         ", ".join(action.changed),
         action.status.value,
-        action.verified.value,
+        "" if action.is_plan else action.verified.value,
         str(undo or ""),
     )
 

@@ -14,6 +14,7 @@ from takeback.core.action import Action, Event
 from takeback.core.images import WHOLE, Image, field_value
 from takeback.core.jsontext import JSON
 from takeback.core.run import Approval
+from takeback.core.states import Happening
 from takeback.core.undo import changed, unexplained
 from takeback.core.vocabulary import Does, Origin, Status, UndoOutcome, Verified
 from takeback.core.voice import Audience, Voice
@@ -72,13 +73,19 @@ def trail(facts: Facts) -> tuple[Sentence, ...]:
     """The sentences, in the order of the questions."""
     return (
         *_what(facts),
+        *_settled(facts),
         *_why(facts),
         *_restored(facts),
         *_left_alone(facts),
         *_residue(facts),
-        *_review(facts),
-        *_record(facts),
+        *review(facts),
+        *record(facts),
     )
+
+
+def done(facts: Facts) -> tuple[Sentence, ...]:
+    """What an action did, and what came of it since: what is told of one step of a plan."""
+    return (*_what(facts), *_settled(facts), *_why(facts), *_restored(facts), *_residue(facts))
 
 
 def as_text(sentences: Sequence[Sentence]) -> str:
@@ -102,7 +109,10 @@ def _what(facts: Facts) -> list[Sentence]:
     if facts.pruned and action.after is not None:
         return [*_by_name(action, tool, target), Sentence("what", "recorded", facts.pruned)]
     done = {Does.SEND: "sent", Does.CREATE: "created", Does.DELETE: "deleted", Does.UPDATE: "called"}[action.does]
-    object_ = f"{tool} on {target}" if done == "called" else f"something through {tool} for {target}"
+    about = f" for {target}" if action.targets else ""
+    object_ = f"{tool} on {target}" if done == "called" else f"something through {tool}{about}"
+    if _settled(facts):  # how it was found is told next; the tool itself never said a word
+        return [Sentence("what", "recorded", f"I {done} {object_}.")]
     return [Sentence("what", "reported", f"I {done} {object_}; this was not read back.")]
 
 
@@ -136,6 +146,19 @@ def _observed(facts: Facts, target: str) -> list[Sentence]:
     if others:
         sentences.append(f"Also different, and not by this action: {', '.join(others)}.")
     return [Sentence("what", "observed", text) for text in sentences]
+
+
+def _settled(facts: Facts) -> list[Sentence]:
+    """How it was found out whether it took effect, where that was unknown for a time."""
+    events = [event for event in facts.events if event.happening is not Happening.NOTE]
+    lost = next((n for n, event in enumerate(events) if event.happening is Happening.LOSE), None)
+    if lost is None or facts.voice.outward or facts.action.status in {Status.RUNNING, Status.IN_DOUBT}:
+        return []
+    found = next((e for e in events[lost + 1 :] if e.happening in {Happening.SUCCEED, Happening.FAIL}), None)
+    if found is None:
+        return []
+    text = f"At first nobody knew whether it took effect ({events[lost].detail}). It was looked for: {found.detail}."
+    return [Sentence("what", "recorded", text)]
 
 
 def _why(facts: Facts) -> list[Sentence]:
@@ -204,7 +227,8 @@ def _residue(facts: Facts) -> list[Sentence]:
     return found
 
 
-def _review(facts: Facts) -> list[Sentence]:
+def review(facts: Facts) -> list[Sentence]:
+    """Whether a person reviewed it."""
     approval = facts.approval
     if approval is None or approval.decided_by is None:
         return [Sentence("review", "recorded", "No person reviewed it.")]
@@ -216,7 +240,8 @@ def _review(facts: Facts) -> list[Sentence]:
     return [Sentence("review", "recorded", f"{approval.decided_by} {verb} it ({approval.how}, {approval.id}, {when}).")]
 
 
-def _record(facts: Facts) -> list[Sentence]:
+def record(facts: Facts) -> list[Sentence]:
+    """Where it is written down."""
     action = facts.action
     when = facts.voice.when(action.created_at)
     if facts.voice.outward:

@@ -7,12 +7,15 @@ from dataclasses import replace
 from takeback.core.action import Action
 from takeback.core.images import Image
 from takeback.core.phrases import LONGEST_REASON, quoted
+from takeback.core.plan import PlanDocument
+from takeback.core.plan_trail import plan_trail
 from takeback.core.queue import QueueState
 from takeback.core.trail import Facts, Sentence, trail
 from takeback.core.vocabulary import Origin, Verified
 from takeback.core.voice import Audience
 from takeback.core.wording import targets_of
 from takeback.guard.judging import stored_image
+from takeback.guard.plans.stepping import operations
 from takeback.guard.services import Services
 from takeback.ports import HistoryQuery, Page, Pruned, QueueEntry
 
@@ -25,12 +28,18 @@ async def page(services: Services, query: HistoryQuery) -> Page:
 def line(action: Action) -> str:
     """One action on one line, without images: id, time, tool, target, fields, where it stands, what undo can do."""
     fields = f" [{', '.join(action.changed)}]" if action.changed else ""
-    origin = f" ({action.origin.value} of {action.original})" if action.original else ""
+    origin = f" ({part_of(action)})" if action.original else ""
     verified = {Verified.YES: ", verified", Verified.MISMATCH: ", MISMATCH", Verified.IMPOSSIBLE: ", not read back"}
     undo = f" · undo: {action.forecast['text']}" if action.in_force and action.forecast else ""
     state = f"{action.status.value}{verified.get(action.verified, '')}"
     when = f"{action.created_at:%Y-%m-%d %H:%M:%S}"
     return f"{action.id} {when} {action.name} {about(action)}{fields}{origin} · {state}{undo}"
+
+
+def part_of(action: Action) -> str:
+    """What it belongs to: `undo of a7k2p`, `step of w4yud`; empty where to nothing."""
+    origin = "step" if action.origin is Origin.PLAN else action.origin.value
+    return f"{origin} of {action.original}" if action.original else ""
 
 
 def about(action: Action) -> str:
@@ -96,8 +105,20 @@ async def explain(
     services: Services, tenant: str, action_id: str, audience: Audience = "internal"
 ) -> tuple[Sentence, ...]:
     """The correction trail of one action, for the inside or for a customer. Raises NotFound."""
-    facts = await facts_of(services, await find(services, tenant, action_id))
-    return trail(replace(facts, audience=audience))
+    action = await find(services, tenant, action_id)
+    facts = replace(await facts_of(services, action), audience=audience)
+    if action.is_plan:
+        return plan_trail(facts, await _steps(services, action))
+    return trail(facts)
+
+
+async def _steps(services: Services, plan: Action) -> dict[str, Facts]:
+    """What is known of the steps of a plan that changed something, by their ids."""
+    document = PlanDocument.from_document(plan.arguments)
+    by_operation = operations(plan.tenant, plan.id, document.steps)
+    found = await services.ledger.steps(plan.tenant, plan.id)
+    steps = {by_operation[one.operation]: one for one in found if one.operation in by_operation}
+    return {step: await facts_of(services, action) for step, action in steps.items()}
 
 
 async def find(services: Services, tenant: str, action_id: str) -> Action:

@@ -151,6 +151,52 @@ async def test_a_preview_shows_the_order_and_the_point_of_no_return(tmp_path: Pa
     assert desk.effects == 0
 
 
+async def test_a_preview_names_what_does_not_depend_on_results(tmp_path: Path) -> None:
+    """The new priority comes from a result, the record that gets it does not."""
+    document = plan(
+        group(step("look", "get", id="T-1"), step("new", "create", title="A new one", tenant="acme")),
+        group(
+            step("rank", "set", id="T-2", priority=the("look", "priority")),
+            step("other", "set", id=the("new", "id"), priority="high"),
+        ),
+    )
+    async with over(Desk(), tmp_path) as guard:
+        lines = text(await submit(guard, {**document, "preview": True})).splitlines()
+    assert [line for line in lines if line.startswith("- rank: desk.set T-2 (internal_update")]
+    assert [line for line in lines if line.startswith("- other: desk.set what an earlier step names (")]
+    assert [line for line in lines if line.startswith("- new: desk.create something new (")]
+
+
+async def test_one_answer_covers_what_an_earlier_step_with_a_reference_changes(tmp_path: Path) -> None:
+    policy = POLICY.replace('id = "set"\n', 'id = "set"\napproval = "always"\n')
+    desk = Desk()
+    document = plan(
+        group(step("look", "get", id="T-2")),
+        group(step("rank", "set", id="T-1", status=the("look", "status"), priority="high")),
+        group(step("more", "set", id="T-1", priority="urgent")),
+    )
+    async with over(desk, tmp_path, policy) as guard:
+        await submit(guard, document)
+        [approval] = await guard.ledger.approvals("acme")
+        await guard.decide(approval.id, agree=True)
+        result = await submit(guard, document)
+    assert status(result) == "succeeded", text(result)
+    assert desk.records["T-1"]["priority"] == "urgent"
+
+
+async def test_a_mail_with_a_reference_stays_before_what_changes_its_record(tmp_path: Path) -> None:
+    document = plan(
+        group(step("look", "get", id="T-2")),
+        group(step("mail", "send", id="T-1", body=the("look", "title"))),
+        group(step("close", "set", id="T-1", status="closed")),
+        group(step("rank", "set", id="T-2", priority="low")),
+    )
+    async with over(Desk(), tmp_path) as guard:
+        lines = text(await submit(guard, {**document, "preview": True})).splitlines()
+    order = [line.split(":")[0] for line in lines if line.startswith("- ")]
+    assert order == ["- look", "- mail", "- close", "- rank"]
+
+
 async def test_one_answer_covers_all_of_it_and_the_guard_goes_on_by_itself(tmp_path: Path) -> None:
     desk = Desk()
     async with over(desk, tmp_path) as guard:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from takeback.core.action import Target
 from takeback.core.canonical import NotCanonical
 from takeback.core.expressions import ExpressionError
 from takeback.core.jsontext import JSON
@@ -26,12 +27,16 @@ _SHOWN: Final = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One step as it looks now. `work` is None for a read, and where its arguments have to wait for a result."""
+    """One step as it looks now. `work` is None for a read, and where its arguments have to wait for a result.
+
+    `targets` are those that do not depend on a result.
+    """
 
     step: PlanStep
     entry: Entry
     decision: Decision
     outlook: Forecast | None
+    targets: tuple[Target, ...] = ()
     work: Work | None = None
 
     @property
@@ -117,13 +122,22 @@ def _one(services: Services, caller: Caller, step: PlanStep, entry: Entry) -> Ju
         if decision.verdict == "forward":
             return Judged(step=step, entry=entry, decision=decision, outlook=None)
         decision = cautioned(services.catalog, decision)
+        targets = _certain(services, caller, step, decision)
         if services.redacted(arguments, decision.rule.redact if decision.rule else ()) != arguments:
             return "it has arguments that are not kept, so that nobody could go on with the plan; call it by itself"
         request = CallRequest(caller=caller, name=entry.exposed, arguments=arguments, origin=Origin.PLAN)
         work = make_work(services, request, entry, decision) if known else None
     except (Undecidable, ExpressionError, NotCanonical) as error:
         return str(error)
-    return Judged(step=step, entry=entry, decision=decision, outlook=outlook(services, decision), work=work)
+    later = outlook(services, decision)
+    return Judged(step=step, entry=entry, decision=decision, outlook=later, targets=targets, work=work)
+
+
+def _certain(services: Services, caller: Caller, step: PlanStep, decision: Decision) -> tuple[Target, ...]:
+    """The targets that stay the same whatever the results are that its arguments wait for."""
+    other = with_holes(dict(step.arguments), lambda reference: f"{_hole(reference)}, another")
+    again = decide(services.policy, step.tool, other, tenant=caller.tenant, user=caller.principal, run=caller.run)
+    return tuple(target for target in decision.targets if target in again.targets)
 
 
 def outlook(services: Services, decision: Decision) -> Forecast | None:
@@ -159,11 +173,7 @@ def beyond_limits(steps: Sequence[Judged]) -> list[str]:
 
 def shared(steps: Sequence[Judged]) -> dict[str, frozenset[str]]:
     """By step: what it is about, as far as that is known before it runs."""
-    return {one.step.id: frozenset(target.lease_name for target in _known(one)) for one in steps}
-
-
-def _known(one: Judged) -> Sequence[Any]:
-    return () if one.open else one.decision.targets
+    return {one.step.id: frozenset(target.lease_name for target in one.targets) for one in steps}
 
 
 def highest(steps: Sequence[Judged]) -> Risk:

@@ -81,7 +81,11 @@ def lines(shown: Shown) -> list[str]:
         if group.checkpoint:
             found.append("  A safe checkpoint: a later failure leads back to here.")
     back = "what was done since the last safe checkpoint is taken back" if _goes_back(shown) else "it stops there"
-    return [*found, f"If a step fails after {shown.plan.retries} more attempts, {back}."]
+    return [*found, f"If a step {_failing(shown.plan.retries)}, {back}."]
+
+
+def _failing(retries: int) -> str:
+    return "fails" if not retries else f"still fails after {retries} more attempt{'s' if retries > 1 else ''}"
 
 
 def _goes_back(shown: Shown) -> bool:
@@ -92,16 +96,21 @@ def _line(shown: Shown, name: str) -> str:
     one = shown.steps[name]
     if one.is_read:
         return f"{name}: {one.step.tool}, a read"
-    targets = targets_of(_targets(shown, one)) if not one.open else "what an earlier step names"
+    known = _targets(shown, one)
+    targets = targets_of(known) if known else "what an earlier step names" if one.open else _made(one)
     asks = ", a person must agree" if one.decision.verdict == "ask" else ""
     outlook = one.outlook.text if one.outlook is not None else "impossible"
     kind = f"{one.decision.action_class.value}, {one.decision.risk.value} risk"
     return f"{name}: {one.step.tool} {targets} ({kind}{asks}); undo: {outlook}"
 
 
+def _made(one: Judged) -> str:
+    return "something new" if one.decision.late_targets else "no named target"
+
+
 def _targets(shown: Shown, one: Judged) -> tuple[Target, ...]:
     if one.work is None:
-        return one.decision.targets
+        return one.targets
     return labelled(one.work, before=shown.images.get(one.step.id))
 
 
@@ -112,7 +121,7 @@ def preview(shown: Shown, caller: Caller, *, why: str, expires_at: datetime, adv
     undo = f"not of {', '.join(impossible)}" if impossible else "step by step, as each one says"
     return {
         "tool": TOOL,
-        "targets": [target.human for one in _in_order(shown) if not one.open for target in _targets(shown, one)],
+        "targets": [target.human for one in _in_order(shown) for target in _targets(shown, one)],
         "changes": [change for one in _in_order(shown) for change in _changes(shown, one)],
         "arguments": arguments,
         "class": ActionClass.WORKFLOW.value,

@@ -10,6 +10,7 @@ from takeback.play.scenario import ScenarioMistake, filled, read_scenario
 from tests.cli.commands import inside
 
 HEAD = b'title = "x"\n'
+KILL = "[[step]]\nkill = { once = { tool = 'a.get', true = 'result.x' } }\n"
 
 
 def mistakes(text: str) -> list[str]:
@@ -35,6 +36,12 @@ def mistakes(text: str) -> list[str]:
         ("[[step]]\nperson = { forms = ['maybe'] }", "step[1].person.forms[1]"),
         ("[[step]]\nworld = { tool = 'get' }", "step[1].world.tool"),
         ("[[step]]\nworld = { tool = 'a.get', true = 'result.x ==' }", "step[1].world.true: "),
+        ("[[step]]\nshow = {}", "step[1].show.command: Field required"),
+        ("[[step]]\nkill = { once = { tool = 'a.get' } }", "step[1].kill: what it waits for is missing: once.true"),
+        ("[[step]]\nkill = { once = { tool = 'a.get', true = '1 ==' } }", "step[1].kill.once.true: "),
+        ("[[step]]\nworld = { tool = 'a.get', within = 5 }", "step[1].world.within: must be a duration"),
+        (KILL + "[[step]]\ncall = { tool = 'x' }", "step[2]: no guard runs here"),
+        (KILL + KILL, "step[2]: no guard runs here"),
         ("[[step]]\nperson = { approve = 'mail' }", "step[1].person.approve: no earlier step saves 'mail'"),
         ("[[step]]\nshow = 'explain ${mail}'", "step[1].show: no earlier step saves 'mail'"),
         ("[[step]]\ncall = { tool = 'x', save = 'a', expect = { other_action_than = 'a' } }", "than: no earlier"),

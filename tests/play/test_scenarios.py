@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.cli.commands import Ran, takeback
@@ -126,6 +127,61 @@ def test_faults_and_changes_by_others_reach_the_desk(stage: Stage) -> None:
     assert "fault   the next call of update_ticket: exit_after_commit" in done.out
     assert 'NOT AS EXPECTED: not true of the world: result.priority == "high"' in done.out
     assert "5 of 5 steps, stopped." in done.out
+
+
+PRIORITY = 'tool = "desk.get_ticket", args = { ticket_id = "T-182" }, true = "result.priority == \'%s\'"'
+
+
+def test_a_guard_is_killed_when_the_world_shows_it_and_another_one_starts(stage: Stage) -> None:
+    ticket = 'ticket_id = "T-182", priority = "high"'
+    done = stage.desk(
+        step(call("update_ticket", ticket, 'save = "it"'))
+        + step(f"kill = {{ once = {{ {PRIORITY % 'high'} }} }}")
+        + step('show = { command = "show ${it}", text = ["priority", "succeeded"], no_text = "failed" }')
+        + step("reconnect = true")
+        + step(call("update_ticket", ticket, 'expect = { replayed = true, same_action_as = "it" }'))
+    )
+    assert (done.code, done.err) == (0, ""), done.out
+    [killed] = re.findall(r"kill    kill -9 (\d+): the guard is gone", done.out)
+    assert not psutil.pid_exists(int(killed))
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        (f'kill = {{ once = {{ {PRIORITY % "high"}, within = "300ms" }} }}', "not true of the world: result.priority"),
+        (f'world = {{ {PRIORITY % "high"}, within = "300ms" }}', "not true of the world: result.priority"),
+        ('show = { command = "runs", text = "nobody", within = "300ms" }', "does not say 'nobody'"),
+        ('show = { command = "runs", no_text = "No runs" }', "the answer says 'No runs'"),
+    ],
+    ids=["kill", "world", "text", "no text"],
+)
+def test_what_never_comes_is_not_as_expected(stage: Stage, last: str, words: str) -> None:
+    done = stage.desk(step(call("get_ticket", 'ticket_id = "T-182"', "expect = { error = false }")) + step(last))
+    assert done.code == 1
+    assert words in done.out
+    assert "the guard is gone" not in done.out
+    assert "2 of 2 steps, stopped." in done.out
+
+
+def test_a_plan_is_shown_step_by_step(stage: Stage) -> None:
+    first = '{ steps = [{ id = "a", tool = "get_ticket", arguments = { ticket_id = "T-182" } }] }'
+    given = '{ ticket_id = "T-182", body = { "$from" = "a", path = "subject" } }'
+    then = f'{{ steps = [{{ id = "b", tool = "add_comment", arguments = {given} }}] }}'
+    arguments = f'title = "Two", reason = "r", groups = [{first}, {then}]'
+    done = stage.desk(
+        step(call("takeback_plan", arguments, 'save = "it", expect = { error = false, status = "succeeded" }'))
+        + step('show = { command = "explain ${it}", text = "all 2 steps" }')
+        + step(
+            'world = { tool = "desk.list_comments", args = { ticket_id = "T-182" }, see = ["comments.2.body", '
+            '"comments.9"], true = "result.comments[2].body == \'Export fails with error 500\'" }'
+        )
+    )
+    assert (done.code, done.err) == (0, ""), done.out
+    assert "agent   takeback_plan(title=Two, reason=r)" in done.out
+    assert "group 1  a: get_ticket(ticket_id=T-182)" in done.out
+    assert "group 2  b: add_comment(ticket_id=T-182, body=<subject of a>)" in done.out
+    assert "comments.2.body=Export fails with error 500, comments.9=null" in done.out
 
 
 def test_a_look_that_fails_is_not_as_expected(stage: Stage) -> None:

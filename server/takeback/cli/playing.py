@@ -27,6 +27,7 @@ _STYLES = {
     "person": "magenta",
     "wire": "yellow",
     "fault": "yellow",
+    "kill": "bold red",
 }
 
 
@@ -107,7 +108,7 @@ async def _played(script: Scenario, path: Path, folder: Path, env: dict[str, str
 
 def _unknown_upstreams(script: Scenario, policy: Policy) -> list[str]:
     """Looks at real systems that the policy does not have."""
-    looks = [(index, look) for index, step in enumerate(script.step, 1) for look in (step.world, step.edit) if look]
+    looks = [(index, look) for index, step in enumerate(script.step, 1) for _, look in step.looks]
     known = policy.file.upstream
     return [
         f"step[{index}]: the policy has no upstream {look.tool.partition('.')[0]!r}, only {', '.join(known)}"

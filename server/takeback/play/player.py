@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from takeback.bootstrap import client_of
-from takeback.core.expressions import Expression, ExpressionError
-from takeback.core.jsontext import JSON, dumps, loads
+from takeback.core.jsontext import dumps
 from takeback.core.policy.load import Policy
-from takeback.core.results import is_error, record, text_of
-from takeback.play.scenario import ENDINGS, CallStep, Expect, PersonStep, Scenario, Step, WorldStep, filled
-from takeback.ports import Answered, ToolClient, ToolFailure
-from takeback_tools.mcp.connector import connect
+from takeback.core.results import is_error, text_of
+from takeback.play import showing
+from takeback.play.looking import BETWEEN, CALL_TIMEOUT, looked
+from takeback.play.scenario import ENDINGS, CallStep, Expect, KillStep, PersonStep, Scenario, ShowStep, Step, filled
+from takeback.play.showing import Told
+from takeback.ports import Answered, ToolFailure
+from takeback_tools.mcp.connector import McpConnector, connect
 from takeback_tools.mcp.settings import McpSettings
 
-CALL_TIMEOUT: Final = 60.0
+KILL_WITHIN: Final = 20.0
+"""Seconds within which what a kill waits for must be seen, where it does not say."""
+
 _META: Final = "io.takeback/"
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a step came to, for the narrator: lines to show, and what was expected and did not come."""
-
-    lines: tuple[str, ...]
-    failures: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -45,7 +40,7 @@ class Player:
     saved: dict[str, str] = field(default_factory=dict)
     forms: list[str] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
-    agent: ToolClient | None = None
+    agent: McpConnector | None = None
 
     async def play(self) -> AsyncIterator[tuple[Step, Told]]:
         """Carry the steps out, one after the other, until one does not come out as expected."""
@@ -96,19 +91,22 @@ class Player:
         if step.call is not None:
             return await self._call(step.call)
         if step.parallel:
-            return _together(await asyncio.gather(*(self._call(call) for call in step.parallel)))
+            return showing.together(await asyncio.gather(*(self._call(call) for call in step.parallel)))
         if step.person is not None:
             return await self._person(step.person)
         if step.world is not None:
-            return await self._world(step.world)
+            return await looked(self.policy, step.world, self.saved)
         if step.edit is not None:
-            return await self._world(step.edit)
+            return await looked(self.policy, step.edit, self.saved)
         if step.fault is not None:
             return self._fault(step.fault)
+        if step.kill is not None:
+            return await self._kill(step.kill)
         if step.reconnect:
             await self._connect()
-            return Told(("the agent reconnects",))
-        return await self._show(step.show or "")
+            return Told(("wire    the agent reconnects: a guard is started for it",))
+        assert step.show is not None
+        return await self._show(step.show)
 
     async def _call(self, call: CallStep) -> Told:
         assert self.agent is not None
@@ -116,15 +114,15 @@ class Player:
         params: dict[str, Any] = {"name": call.tool, "arguments": arguments}
         if call.meta:
             params["_meta"] = filled(call.meta, self.saved)
-        shown = f"agent   {call.tool}({_brief(arguments)})"
+        shown = showing.call(call.tool, arguments)
         try:
             result = await self.agent.request("tools/call", params, timeout=CALL_TIMEOUT)
         except ToolFailure as failure:
             result = {"isError": True, "content": [{"type": "text", "text": str(failure)}]}
         self._save(call, result)
         if call.reply == "lost":
-            return Told((shown, "wire    the reply is lost; the agent sees a time-out"))
-        lines = [shown, *(f"guard   {line}" for line in text_of(result).splitlines() if _telling(line))]
+            return Told((*shown, "wire    the reply is lost; the agent sees a time-out"))
+        lines = [*shown, *(f"guard   {line}" for line in showing.telling(text_of(result)))]
         return Told(tuple(lines), tuple(self._unmet(call.expect, result)))
 
     def _save(self, call: CallStep, result: Mapping[str, Any]) -> None:
@@ -138,8 +136,7 @@ class Player:
         found: list[str] = []
         if expect.error is not None and is_error(result) is not expect.error:
             found.append(f"expected {'an error' if expect.error else 'no error'}: {text}")
-        found += [f"the answer does not say {wanted!r}: {text}" for wanted in expect.text if wanted not in text]
-        found += [f"the answer says {unwanted!r}: {text}" for unwanted in expect.no_text if unwanted in text]
+        found += showing.missing(text, expect.text, expect.no_text)
         for name in ("status", "replayed", "verified", "undo"):
             wanted = getattr(expect, name)
             if wanted is not None and meta.get(_META + name) != wanted:
@@ -180,31 +177,17 @@ class Player:
                 await process.wait()
         return process.returncode or 0, output.decode(errors="replace")
 
-    async def _world(self, look: WorldStep) -> Told:
-        """Ask the real system itself, past the guard."""
-        upstream, _, tool = look.tool.partition(".")
-        arguments = filled(look.args, self.saved)
-        async with self._direct(upstream) as client:
-            result = await client.request("tools/call", {"name": tool, "arguments": arguments}, timeout=CALL_TIMEOUT)
-        data = record(result)
-        seen = {name: _at(data, name) for name in look.see} if look.see else data
-        line = f"world   {look.tool}({_brief(arguments)}): {_brief(seen)}"
-        if look.true is None:
-            return Told((line,), (f"{look.tool} failed: {text_of(result)}",) if is_error(result) else ())
-        try:
-            held = Expression(filled(look.true, self.saved)).truth({"result": data})
-        except ExpressionError as error:
-            return Told((line,), (str(error),))
-        return Told((line,), () if held else (f"not true of the world: {look.true}",))
-
-    @asynccontextmanager
-    async def _direct(self, upstream: str) -> AsyncIterator[ToolClient]:
-        client = client_of(upstream, self.policy.file.upstream[upstream], self.policy.file.defaults.tenant)
-        await client.start()
-        try:
-            yield client
-        finally:
-            await client.close()
+    async def _kill(self, kill: KillStep) -> Told:
+        """End the guard's process without a warning, when the real system shows what is waited for."""
+        assert self.agent is not None
+        within = kill.once.within.total_seconds() or KILL_WITHIN
+        told = await looked(self.policy, kill.once, self.saved, within)
+        pid = self.agent.pid
+        if told.failures or pid is None:
+            return Told(told.lines, told.failures or ("the guard has ended by itself",))
+        os.kill(pid, signal.SIGKILL)
+        await self.agent.close()
+        return Told((*told.lines, f"kill    kill -9 {pid}: the guard is gone, in the middle of it"))
 
     def _fault(self, fault: dict[str, Any]) -> Told:
         path = self.folder / filled(self.scenario.faults_file or "faults.json", self.saved)
@@ -213,40 +196,19 @@ class Player:
             (f"fault   the next call of {', '.join(fault)}: {', '.join(str(f.get('mode')) for f in fault.values())}",)
         )
 
-    async def _show(self, what: str) -> Told:
-        arguments = filled(what, self.saved).split()
-        code, output = await self.command(*arguments)
+    async def _show(self, show: ShowStep) -> Told:
+        arguments = filled(show.command, self.saved).split()
+        until = asyncio.get_running_loop().time() + show.within.total_seconds()
+        while True:
+            code, output = await self.command(*arguments)
+            failures = showing.missing(output, filled(list(show.text), self.saved), show.no_text)
+            if code != 0:
+                failures = [f"takeback {arguments[0]} ended with {code}"]
+            if not failures or asyncio.get_running_loop().time() >= until:
+                break
+            await asyncio.sleep(BETWEEN)
         lines = (
             f"person  takeback {' '.join(arguments)}",
             *(f"        {line}" for line in output.rstrip().splitlines()),
         )
-        return Told(lines, () if code == 0 else (f"takeback {arguments[0]} ended with {code}",))
-
-
-def _together(told: Sequence[Told]) -> Told:
-    lines = [line for one in told for line in one.lines]
-    return Told(tuple(lines), tuple(failure for one in told for failure in one.failures))
-
-
-def _telling(line: str) -> bool:
-    """Leaves out a tool's own JSON, which an onlooker has no use for."""
-    try:
-        return not isinstance(loads(line), dict | list)
-    except ValueError:
-        return bool(line.strip())
-
-
-def _at(value: JSON, path: str) -> JSON:
-    """What lies under a dotted path; null where nothing does."""
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
-def _brief(value: JSON, most: int = 150) -> str:
-    text = ", ".join(f"{k}={_scalar(v)}" for k, v in value.items()) if isinstance(value, dict) else _scalar(value)
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _scalar(value: JSON) -> str:
-    return value if isinstance(value, str) and value.isprintable() else dumps(value).decode()
+        return Told(lines, tuple(failures))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -12,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from takeback.core.expressions import Expression, ExpressionError
 from takeback.core.jsontext import JSON
 from takeback.core.policy.mistakes import spelled
+from takeback.core.policy.values import Duration
 
 _REFERENCE: Final = re.compile(r"\$\{(\w+)\}")
 
@@ -30,25 +32,26 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_several)]
+"""One text, or several."""
+
+
 class Expect(_Table):
     """What must be true of a step's answer. `text` and `no_text` are substrings of its text."""
 
     error: bool | None = None
-    text: tuple[str, ...] = ()
-    no_text: tuple[str, ...] = ()
+    text: Texts = ()
+    no_text: Texts = ()
     status: str | None = None
     replayed: bool | None = None
     verified: str | None = None
     undo: str | None = None
     same_action_as: str | None = None
     other_action_than: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _lists(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: (v,) if k in {"text", "no_text"} and isinstance(v, str) else v for k, v in value.items()}
-        return value
 
 
 class CallStep(_Table):
@@ -86,17 +89,49 @@ class PersonStep(_Table):
 class WorldStep(_Table):
     """A look at the real system past the guard, through a connection of its own. `edit` is somebody else's change.
 
-    `see` names the fields to show (all otherwise); `true` is an expression over `result` that must hold.
+    `see` names the fields to show (all otherwise); `true` is an expression over `result` that must hold, at once or
+    `within` so long.
     """
 
     tool: str = Field(pattern=r"^[^.]+\..+$", description="upstream.tool")
     args: dict[str, Any] = {}
     see: tuple[str, ...] = ()
     true: str | None = None
+    within: Duration = timedelta()
+
+
+class KillStep(_Table):
+    """The guard's process is killed (SIGKILL), as soon as `once` holds of the real system.
+
+    What a call is doing then is deterministic where a fault makes the system hold its answer.
+    """
+
+    once: WorldStep
+
+    @model_validator(mode="after")
+    def _waits(self) -> KillStep:
+        if self.once.true is None:
+            raise ValueError("what it waits for is missing: once.true")
+        return self
+
+
+class ShowStep(_Table):
+    """A command that a person gives (short: `show = "history"`), and what its output must say, at once or `within`."""
+
+    command: Annotated[str, Field(min_length=1)]
+    text: Texts = ()
+    no_text: Texts = ()
+    within: Duration = timedelta()
+
+
+def _command(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return {"command": value} if value.strip() else None
 
 
 class Step(_Table):
-    """One step: exactly one of `call`, `parallel`, `person`, `world`, `edit`, `fault`, `show`, `reconnect`."""
+    """One step: exactly one of the keys beside `say`."""
 
     say: str = ""
     call: CallStep | None = None
@@ -105,16 +140,23 @@ class Step(_Table):
     world: WorldStep | None = None
     edit: WorldStep | None = None
     fault: dict[str, Any] | None = None
-    show: str | None = None
+    kill: KillStep | None = None
+    show: Annotated[ShowStep | None, BeforeValidator(_command)] = None
     reconnect: bool = False
 
     @model_validator(mode="after")
     def _one(self) -> Step:
-        show = (self.show or "").strip()
-        kinds = [self.call, self.parallel, self.person, self.world, self.edit, self.fault, show, self.reconnect]
-        if sum(bool(kind) for kind in kinds) != 1:
-            raise ValueError("a step needs exactly one of call, parallel, person, world, edit, fault, show, reconnect")
+        kinds = [name for name in type(self).model_fields if name != "say"]
+        if sum(bool(getattr(self, kind)) for kind in kinds) != 1:
+            raise ValueError(f"a step needs exactly one of {', '.join(kinds)}")
         return self
+
+    @property
+    def looks(self) -> tuple[tuple[str, WorldStep], ...]:
+        """The looks at real systems that it takes, by their place in the file."""
+        once = self.kill.once if self.kill is not None else None
+        places = (("world", self.world), ("edit", self.edit), ("kill.once", once))
+        return tuple((place, look) for place, look in places if look is not None)
 
 
 def _text(value: object) -> object:
@@ -182,19 +224,23 @@ def _unknown_variables(scenario: Scenario) -> Iterator[str]:
 def _loose_ends(scenario: Scenario) -> Iterator[str]:
     """Names that no earlier step saved, and expressions that are none."""
     saved: set[str] = set()
+    killed = False
     for index, step in enumerate(scenario.step):
         for keys, name in _named(step):
             if name not in saved:
                 yield _mistake(("step", index, *keys), f"no earlier step saves {name!r}")
-        for key, look in (("world", step.world), ("edit", step.edit)):
-            if look is not None and look.true is not None and (wrong := _wrong(look.true)):
-                yield _mistake(("step", index, key, "true"), wrong)
+        for place, look in step.looks:
+            if look.true is not None and (wrong := _wrong(look.true)):
+                yield _mistake(("step", index, *place.split("."), "true"), wrong)
+        if killed and (step.kill is not None or calls_of(step)):
+            yield _mistake(("step", index), "no guard runs here: it was killed, and `reconnect` starts another one")
+        killed = (killed or step.kill is not None) and not step.reconnect
         saved |= {f"{call.save}{end}" for call in calls_of(step) if call.save for end in ENDINGS}
 
 
 def _named(step: Step) -> Iterator[tuple[tuple[str, ...], str]]:
     """What a step takes from earlier ones: where, and the name."""
-    for key in ("call", "parallel", "world", "edit", "show"):
+    for key in ("call", "parallel", "world", "edit", "kill", "show"):
         for name in sorted(set(_REFERENCE.findall(repr(getattr(step, key))))):
             yield (key,), name
     for call in calls_of(step):

@@ -24,7 +24,7 @@ from takeback_tools.mcp.channel import METHOD_NOT_FOUND, Channel, Hooks
 from takeback_tools.mcp.declared import Declared, passed_on
 from takeback_tools.mcp.http import HttpChannel
 from takeback_tools.mcp.listing import Listed, read_list
-from takeback_tools.mcp.process import launch
+from takeback_tools.mcp.process import ProcessChannel, launch
 from takeback_tools.mcp.session import Session, agree
 from takeback_tools.mcp.settings import McpSettings
 from takeback_tools.mcp.sse import SseChannel
@@ -66,6 +66,12 @@ class Connection:
     def capabilities(self) -> Mapping[str, Any]:
         """What the server declared; empty before the connection has begun."""
         return self._session.capabilities if self._session is not None else {}
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the server's process, where it is one of ours and lives."""
+        channel = self._session.channel if self._session is not None else None
+        return channel.pid if isinstance(channel, ProcessChannel) else None
 
     @property
     def stateless(self) -> bool:

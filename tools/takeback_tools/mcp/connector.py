@@ -70,6 +70,11 @@ class McpConnector:
         """As `ToolClient.instructions`."""
         return self._home.instructions
 
+    @property
+    def pid(self) -> int | None:
+        """The id of the server's process, where it is one of ours and lives."""
+        return self._home.pid
+
     def on_notification(self, sink: NotificationSink) -> None:
         """As `ToolClient.on_notification`."""
 

@@ -95,6 +95,11 @@ class ProcessChannel(asyncio.SubprocessProtocol):
 
     # --- The channel ---------------------------------------------------------------------------------------------
 
+    @property
+    def pid(self) -> int | None:
+        """The process's id, while it lives."""
+        return self._transport.get_pid() if self._transport is not None and not self._exited.done() else None
+
     async def request(
         self,
         method: str,

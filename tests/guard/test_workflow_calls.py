@@ -7,9 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from takeback.core.queue import Cause
 from takeback.core.trail import as_text
 from takeback.core.vocabulary import Status
 from takeback.guard.history import line
+from takeback.guard.suggesting import is_unknown
+from takeback.ports import OutcomeUnknown
 from tests.guard.plans import all_actions, over, submit, sweep, text
 from tests.guard.test_taking_up import Gate, two
 from tests.guard.world import POLICY, Desk
@@ -17,6 +20,7 @@ from tests.guard.world import POLICY, Desk
 SET: Final = 'tool = "desk.set"\nclass = "internal_update"\n'
 WORKFLOW: Final = POLICY.replace(SET, 'tool = "desk.set"\nclass = "workflow"\n')
 ASKS: Final = POLICY.replace(SET, 'tool = "desk.set"\nclass = "workflow"\napproval = "always"\n')
+CHARGE: Final = 'tool = "desk.charge"\nclass = "external_irreversible"\n'
 RAISED: Final[dict[str, Any]] = {"id": "T-1", "priority": "high"}
 
 
@@ -61,3 +65,16 @@ async def test_it_is_named_told_and_taken_back_as_a_call(tmp_path: Path) -> None
         assert f"{action.id} is no plan" in text(await submit(guard, {"cancel": action.id, "reason": "no"}))
         undo = await guard.undo(action.id)
         assert "Undone, exactly: T-1" in undo.text
+
+
+async def test_one_that_nobody_can_settle_waits_as_a_call(tmp_path: Path) -> None:
+    """A person is told that it is in doubt, not that a plan stopped."""
+    desk = Desk()
+    policy = POLICY.replace(CHARGE, 'tool = "desk.charge"\nclass = "workflow"\n')
+    async with over(desk, tmp_path, policy) as guard:
+        desk.tools.faults["charge"] = [("after", OutcomeUnknown("lost", "the connection broke"))]
+        await guard.call("charge", {"id": "T-1"})
+        [item] = await guard.ledger.queue("acme")
+        [action] = await all_actions(guard)
+        assert item.cause is Cause.IN_DOUBT
+        assert is_unknown(action)

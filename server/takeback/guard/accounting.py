@@ -12,7 +12,7 @@ from takeback.core.jsontext import JSON
 from takeback.core.queue import RecoveryItem
 from takeback.core.run import Run
 from takeback.core.states import UNSETTLED, VOID
-from takeback.core.vocabulary import ActionClass, Origin, Status, UndoOutcome, Verified
+from takeback.core.vocabulary import Origin, Status, UndoOutcome, Verified
 from takeback.core.wording import changes, targets_of
 from takeback.guard.judging import image_or_none
 from takeback.guard.services import Services
@@ -76,7 +76,7 @@ async def account(services: Services, tenant: str, run_id: str) -> Account:
     """The account of one run. Raises NotFound."""
     run = await services.ledger.run(tenant, run_id)
     actions, left_out = await actions_of(services, tenant, run_id)
-    writes = [one for one in actions if one.action_class is not ActionClass.WORKFLOW]
+    writes = [one for one in actions if not one.is_plan]
     standing = [one for one in writes if one.in_force and one.origin not in _BACK]
     queue = [item for item in await services.ledger.queue(tenant) if item.run == run_id]
     return Account(

@@ -16,7 +16,7 @@ from takeback.core.phrases import LONGEST_REASON, one_line, quoted
 from takeback.core.policy.decide import target_variables
 from takeback.core.run import ApprovalStatus, Checkpoint
 from takeback.core.states import UNSETTLED
-from takeback.core.vocabulary import ActionClass, Origin, Verified
+from takeback.core.vocabulary import Origin, Verified
 from takeback.core.wording import changes, refused, targets_of
 from takeback.guard.accounting import actions_of
 from takeback.guard.judging import image_or_none
@@ -101,7 +101,7 @@ def _last_verified(actions: Sequence[Action]) -> list[Action]:
     """By target, the newest action in force that was read back; oldest first."""
     newest: dict[str, Action] = {}
     for one in actions:
-        if one.in_force and one.verified is Verified.YES and one.after and one.action_class is not ActionClass.WORKFLOW:
+        if one.in_force and one.verified is Verified.YES and one.after and not one.is_plan:
             newest |= dict.fromkeys((target.lease_name for target in one.targets), one)
     found = {one.id: one for one in newest.values()}
     return list(found.values())[-MOST_TARGETS:]

@@ -11,7 +11,7 @@ from takeback.core.queue import EVERY_CAUSE, Cause
 from takeback.core.redaction import is_redacted
 from takeback.core.results import record, text_of
 from takeback.core.states import Happening
-from takeback.core.vocabulary import ActionClass, Origin, Risk, Status, Verified
+from takeback.core.vocabulary import Origin, Risk, Status, Verified
 from takeback.core.wording import shown
 from takeback.guard.barring import barred, cautioned
 from takeback.guard.entries import NotResolvable
@@ -43,7 +43,7 @@ async def go_on(services: Services, action: Action, *, by: str) -> str:
             f"{action.id} takes {action.original} back: choose --compensate to have that done again, or say "
             "--took-effect or --no-effect"
         )
-    if action.action_class is ActionClass.WORKFLOW:
+    if action.is_plan:
         return await _plan(services, action, by)
     if is_unknown(action):
         return await _look_again(services, action)

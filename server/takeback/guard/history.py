@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from takeback.core.action import Action
 from takeback.core.images import Image
+from takeback.core.operation import step_operation
 from takeback.core.phrases import LONGEST_REASON, quoted
 from takeback.core.plan import PlanDocument
 from takeback.core.plan_trail import plan_trail
@@ -15,7 +16,6 @@ from takeback.core.vocabulary import Origin, Verified
 from takeback.core.voice import Audience
 from takeback.core.wording import targets_of
 from takeback.guard.judging import stored_image
-from takeback.guard.plans.stepping import operations
 from takeback.guard.services import Services
 from takeback.ports import HistoryQuery, Page, Pruned, QueueEntry
 
@@ -115,7 +115,7 @@ async def explain(
 async def _steps(services: Services, plan: Action) -> dict[str, Facts]:
     """What is known of the steps of a plan that changed something, by their ids."""
     document = PlanDocument.from_document(plan.arguments)
-    by_operation = operations(plan.tenant, plan.id, document.steps)
+    by_operation = {step_operation(tenant=plan.tenant, plan=plan.id, step=step.id): step.id for step in document.steps}
     found = await services.ledger.steps(plan.tenant, plan.id)
     steps = {by_operation[one.operation]: one for one in found if one.operation in by_operation}
     return {step: await facts_of(services, action) for step, action in steps.items()}

@@ -11,7 +11,6 @@ from takeback.core.jsontext import JSON
 from takeback.core.operation import idempotency_key
 from takeback.core.queue import Cause, QueueDecision, RecoveryItem, Settled
 from takeback.core.states import Happening
-from takeback.core.vocabulary import ActionClass
 from takeback.guard.services import Services, Work
 
 Fact = tuple[Event, Action]
@@ -79,7 +78,6 @@ def with_companions(work: Work, fact: Fact) -> tuple[Fact, ...]:
 
 def recovery_item(services: Services, action: Action, why: str, cause: Cause | None = None) -> RecoveryItem:
     """A new entry of the queue; the ledger merges it into one that is open for the same action and cause."""
-    plan = action.action_class is ActionClass.WORKFLOW
     return RecoveryItem(
         id=services.ids.new("q"),
         tenant=action.tenant,
@@ -89,7 +87,7 @@ def recovery_item(services: Services, action: Action, why: str, cause: Cause | N
         why=why,
         opened_at=services.clock.now(),
         suggestion=action.compensation,
-        cause=cause or (Cause.PLAN if plan else Cause.IN_DOUBT),
+        cause=cause or (Cause.PLAN if action.is_plan else Cause.IN_DOUBT),
     )
 
 

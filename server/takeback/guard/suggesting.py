@@ -7,7 +7,7 @@ from typing import Final
 from takeback.core.action import Action
 from takeback.core.queue import Cause, QueueDecision, Suggestion
 from takeback.core.undo import Step
-from takeback.core.vocabulary import ActionClass, Origin, Status
+from takeback.core.vocabulary import Origin, Status
 from takeback.guard.services import Services
 from takeback.guard.undo.authority import authority
 from takeback.guard.undo.manner import NotUndoable
@@ -26,12 +26,12 @@ _WORDS: Final = {
 
 def is_unknown(action: Action) -> bool:
     """Whether nobody knows if the action took effect."""
-    return action.status in UNKNOWN and not action.in_force and action.action_class is not ActionClass.WORKFLOW
+    return action.status in UNKNOWN and not action.in_force and not action.is_plan
 
 
 def is_wrong(action: Action) -> bool:
     """Whether an effect stands that is not as it should be."""
-    return action.status is Status.FAILED and action.in_force and action.action_class is not ActionClass.WORKFLOW
+    return action.status is Status.FAILED and action.in_force and not action.is_plan
 
 
 def had_none(action: Action) -> bool:
@@ -61,7 +61,7 @@ def _ahead(action: Action) -> list[Suggestion]:
     """Going on with it."""
     if action.origin in COMPENSATIONS:
         return []
-    if action.action_class is ActionClass.WORKFLOW:
+    if action.is_plan:
         text = "go on with the plan from where it stopped"
         return [_way(action, QueueDecision.RESUME, text)] if action.status is Status.NEEDS_OPERATOR else []
     if is_unknown(action):
@@ -82,7 +82,7 @@ async def _back(services: Services, action: Action) -> list[Suggestion]:
         if action.origin is Origin.REDO or action.original is None:
             return []
         action = await services.ledger.action(action.tenant, action.original)
-    if action.action_class is ActionClass.WORKFLOW:
+    if action.is_plan:
         text = "take back what the plan did, newest first"
         return [_way(action, QueueDecision.COMPENSATE, text)]
     try:

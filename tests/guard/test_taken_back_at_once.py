@@ -79,6 +79,7 @@ async def test_what_somebody_else_wrote_meanwhile_is_left_and_goes_to_a_person(t
         assert (desk.records["T-1"]["priority"], desk.effects) == ("somebody's", 1)
         [entry] = await guard.ledger.queue("acme")
         assert (entry.cause, "Not taken back by itself" in entry.why) == (Cause.MISMATCH, True)
+        assert "was set to" in entry.why  # both versions are before the person
         await guard.call("set", HIGH)
         assert desk.effects == 1
 

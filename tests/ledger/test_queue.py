@@ -98,6 +98,18 @@ async def test_whoever_decides_on_what_was_said_anew_is_told(ledger: SqlLedger, 
     await decide(ledger, item, "anna")
 
 
+async def test_what_is_said_anew_while_somebody_decides_is_not_lost(ledger: SqlLedger) -> None:
+    """Both in one group of commits: the decision was on what had been said before."""
+    for n in range(8):
+        item = an_item(f"q{n}", action=f"a{n}")
+        await put(ledger, item)
+        anew = an_item(f"r{n}", action=f"a{n}", why="there is more to it")
+        both = [put(ledger, anew), decide(ledger, item, "anna")]
+        await asyncio.gather(*(both if n % 2 else reversed(both)), return_exceptions=True)
+        [still] = await ledger.items_of("acme", f"a{n}")
+        assert still.why == "there is more to it"
+
+
 async def test_what_settles_itself_closes_its_entries_in_the_same_commit(ledger: SqlLedger) -> None:
     await put(ledger, an_item("q1"), an_item("q2", cause=Cause.LATE), an_item("q3", action="a2"))
     of_doubt = settled("a1", causes=frozenset({Cause.IN_DOUBT}))

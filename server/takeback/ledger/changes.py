@@ -93,11 +93,18 @@ def together(connection: Connection, members: Sequence[Durable]) -> list[Outcome
             outcomes[position] = failure
         else:
             sound.append(change)
-    _write(connection, sound)
+    try:
+        _write(connection, sound)
+    except Stale as stale:  # of one member, and no answer to the others
+        raise _Mixed from stale
     for position, member in enumerate(members):
         if not isinstance(member, Change):
             outcomes[position] = alone(connection, member)
     return outcomes
+
+
+class _Mixed(Exception):
+    """One of several members cannot be written; alone it is told so."""
 
 
 def one_by_one(connection: Connection, members: Sequence[Durable]) -> list[Outcome]:

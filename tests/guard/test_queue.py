@@ -16,6 +16,7 @@ from takeback.core.vocabulary import Status, Verified
 from takeback.guard.entries import NotResolvable, Overtaken
 from takeback.ports import Caller, NotSent, OutcomeUnknown, QueueEntry, QueueQuery
 from takeback.testing import GuardForTests, ToolError, guarded
+from tests.guard.plans import group, over, plan, step, submit, the_plan
 from tests.guard.test_life import HIGH, actions, said
 from tests.guard.test_taking_up import LEASE, SLOW, Gate, two, worker
 from tests.guard.world import POLICY, Desk
@@ -240,6 +241,26 @@ async def test_there_is_not_always_something_to_resume(guard: GuardForTests, des
     with pytest.raises(NotResolvable, match="nothing to resume"):
         await guard.use_cases.resume("acme", reply.action.id, by="anna", reason="go on")
     assert (await the_entry(guard)).item.handler is None
+
+
+async def test_a_plan_goes_on_from_where_it_stopped(tmp_path: Path) -> None:
+    """First what became of its step must be said; then the plan is resumed, and does nothing twice."""
+    desk = Desk()
+    document = plan(
+        group(step("charge", "charge", id="T-1")), group(step("rank", "set", "charge", id="T-1", priority="high"))
+    )
+    async with over(desk, tmp_path) as guard:
+        desk.tools.faults["charge"] = [("after", OutcomeUnknown("lost", "gone"))]
+        await submit(guard, document)
+        stopped = await the_plan(guard)
+        [of_step] = [one for one in await entries(guard) if one.item.cause is Cause.IN_DOUBT]
+        still = await guard.use_cases.resume("acme", stopped.id, by="anna", reason="go on")
+        assert (desk.tools.count("set"), still.action.status) == (0, Status.NEEDS_OPERATOR)
+        await guard.use_cases.resolve("acme", of_step.item.id, decision="took_effect", by="anna", reason="the bank")
+        done = await guard.use_cases.resume("acme", stopped.id, by="anna", reason="go on")
+        assert (done.done, done.action.status) == (True, Status.SUCCEEDED)
+        assert (desk.charges, desk.tools.count("set")) == (["T-1"], 1)
+        assert await entries(guard) == []
 
 
 # --- compensate ---

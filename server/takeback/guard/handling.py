@@ -24,6 +24,9 @@ from takeback.guard.undo.taking_back import take_back
 from takeback.ports import Approach, Caller, Change, LeaseLost, QueueEntry, Stale, Standing
 
 _TRIES: Final = 5
+_LOOKS: Final = 40
+_LOOK_PAUSE: Final = 0.05
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,9 +172,20 @@ async def _lease(services: Services, item: RecoveryItem) -> Standing:
         if not services.is_gone(standing.refused_by):
             break
         await services.ledger.let_go(standing.refused_by)
-    now = await services.ledger.entry(item.tenant, item.id, services.clock.now())
-    who = now.item.handler or "somebody"
-    raise Overtaken(f"{who} is at {item.id} right now ({now.item.handling or 'a decision'}); look again afterwards")
+    raise await _who_was_quicker(services, item)
+
+
+async def _who_was_quicker(services: Services, item: RecoveryItem) -> Overtaken:
+    """Whoever has the lease writes who they are right after they took it: that is waited for."""
+    for _ in range(_LOOKS):
+        now = await services.ledger.entry(item.tenant, item.id, services.clock.now())
+        if now.item.closed_at is not None or now.item.handler is not None:
+            try:
+                open_to(now, None, "")
+            except Overtaken as overtaken:
+                return overtaken
+        await services.clock.sleep(_LOOK_PAUSE)
+    return Overtaken(f"somebody took {item.id} up at this very moment; look again")
 
 
 async def _give_back(services: Services, mine: RecoveryItem, standing: Standing, reason: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from takeback.core.freezing import FreezeKind
+from takeback.core.states import Happening
 from takeback.core.vocabulary import Status
 from takeback.guard.switching import NotSwitchable, Switched
 from takeback.ports import LedgerFailure, NotSent, OutcomeUnknown
@@ -240,6 +241,8 @@ async def test_what_can_only_be_settled_by_sending_waits(desk: Desk, tmp_path: P
         swept = await worker(other).sweep()
         [action] = await actions(other)
         assert (swept.settled, action.status, desk.tools.count("set")) == ([], Status.IN_DOUBT, 0)
+        happened = [event.happening for event in await other.ledger.events("acme", action.id)]
+        assert Happening.ATTEMPT not in happened, "nothing says that it was sent again"
         await thaw(other)
         await worker(other).sweep()
         [action] = await actions(other)

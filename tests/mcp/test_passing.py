@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
+
+from takeback.core.freezing import Freeze, FreezeKind
+from takeback.ledger import open_ledger
 
 from .conftest import Guarding, World
 
@@ -68,6 +72,43 @@ async def test_their_errors_keep_code_and_data(rich: World, guarding: Guarding) 
     async with guarding() as client:
         error = (await client.send("resources/read", {"uri": "mem://two"}))["error"]
     assert (error["code"], error["data"]) == (-32002, {"uri": "mem://two"})
+
+
+async def frozen(world: World, *, reads: bool) -> None:
+    ledger = await open_ledger(f"sqlite+aiosqlite:///{world.folder}/takeback.db")
+    said = {"since": datetime.now(UTC), "frozen_by": "anna", "reason": "it leaks"}
+    named = {"id": "z1", "tenant": "default", "kind": FreezeKind.UPSTREAM, "name": "rich"}
+    await ledger.freeze(Freeze(reads=reads, **named, **said))  # type: ignore[arg-type]
+    await ledger.close()
+
+
+@pytest.mark.parametrize("policy", [RICH_POLICY, TWO_POLICY])
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("resources/list", {}),
+        ("resources/read", {"uri": "mem://one"}),
+        ("prompts/get", {"name": "greet"}),
+        (
+            "completion/complete",
+            {"ref": {"type": "ref/prompt", "name": "greet"}, "argument": {"name": "who", "value": "a"}},
+        ),
+    ],
+)
+async def test_nothing_passes_of_an_upstream_whose_reads_are_frozen(
+    world: World, policy: str, method: str, params: dict[str, object]
+) -> None:
+    world.write(policy)
+    await frozen(world, reads=True)
+    async with world.guard() as client:
+        error = (await client.send(method, params))["error"]
+    assert (error["code"], "it leaks" in error["message"], "thaw" in error["message"]) == (-32004, True, True)
+
+
+async def test_what_only_reads_passes_while_writes_are_frozen(rich: World) -> None:
+    await frozen(rich, reads=False)
+    async with rich.guard() as client:
+        assert "result" in await client.send("resources/read", {"uri": "mem://one"})
 
 
 async def test_notifications_pass(rich: World) -> None:

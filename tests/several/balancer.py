@@ -63,19 +63,21 @@ class Balancer:
             forth.close()
 
     async def _connected(self, head: bytes) -> tuple[int, asyncio.StreamReader, asyncio.StreamWriter] | None:
-        session = _SESSION.search(head) if self.sticky else None
-        known = self._sessions.get(session[1]) if session else None
-        for _ in range(len(self.ports)):
-            which = known if known is not None else self._turn()
+        for which in self._candidates(head):
             with suppress(OSError):
                 back, forth = await asyncio.open_connection("127.0.0.1", self.ports[which])
                 self.served[which] += 1
                 return which, back, forth
         return None
 
-    def _turn(self) -> int:
-        self._next = (self._next + 1) % len(self.ports)
-        return self._next
+    def _candidates(self, head: bytes) -> Sequence[int]:
+        """The guard that gave the session out; else all of them, beginning with the one whose turn it is."""
+        session = _SESSION.search(head) if self.sticky else None
+        if session is not None and (known := self._sessions.get(session[1])) is not None:
+            return [known]
+        number = len(self.ports)
+        self._next = (self._next + 1) % number
+        return [(self._next + at) % number for at in range(number)]
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ async def test_every_call_takes_effect_once_while_one_guard_after_the_other_is_k
     plan = Plan(calls=240, guards=number, seed=number, slowest=500, every=8)
     played = await play(plan, tmp_path, ledger)
     assert played.wrong == [], "\n".join(report(played))
-    assert len(played.first.kills) >= 2
+    assert played.first.kills
     assert len(played.last.effects) == plan.calls
 
 

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from takeback.core.states import Happening
-from takeback.core.vocabulary import Does, Origin
+from takeback.core.vocabulary import ActionClass, Does, Origin
 from takeback.ledger import SqlLedger
 from takeback.ports import Change, HistoryQuery, Ledger, LedgerFailure, NotFound, QueueLedger, QueueQuery
 
@@ -60,6 +60,10 @@ async def inhabited(ledger: SqlLedger) -> SqlLedger:
     await ledger.freeze(a_freeze("z1"))
     undoing = after(gone, Happening.COMPENSATE)
     await write(ledger, undoing, after(undoing, Happening.RESTORE, in_force=False))
+    await succeeded(ledger, "a8", origin=Origin.PLAN, original="w1")
+    agreed = first("w1", Happening.ASK, action_class=ActionClass.WORKFLOW, targets=())
+    await write(ledger, agreed)
+    await write(ledger, after(agreed, Happening.APPROVE))
     digest, content = image({"n": 1})
     read_back = await succeeded(ledger, "a7", **shared)
     await write(ledger, after(read_back, Happening.NOTE, after=digest), images={digest: content})
@@ -100,6 +104,8 @@ EMPTY: dict[str, Read] = {
     "creations": lambda ledger, tenant: ledger.creations(tenant, "ticket", ["T-a1"]),
     "freezes": lambda ledger, tenant: ledger.freezes(tenant),
     "frozen": lambda ledger, tenant: ledger.frozen(tenant),
+    "steps": lambda ledger, tenant: ledger.steps(tenant, "w1"),
+    "agreed plans": lambda ledger, tenant: ledger.agreed_plans(tenant, NOW + timedelta(days=1)),
     "unwindings": lambda ledger, tenant: ledger.unwindings(tenant, "r1"),
     "unattended": lambda ledger, tenant: ledger.unattended(tenant, NOW + timedelta(days=1)),
     "went on": lambda ledger, tenant: ledger.went_on(tenant, "r1", NOW - timedelta(seconds=1)),

@@ -140,7 +140,10 @@ def policy(example: str, env: Mapping[str, str]) -> Policy:
 
 @asynccontextmanager
 async def guarded(example: str, env: Mapping[str, str], state: Path, mode: Mode = "auto") -> AsyncIterator[Guarded]:
-    """`takeback serve` with an example's policy, its ledger in `state`; by `mode`, the client's era of the protocol."""
+    """`takeback serve` with an example's policy, its ledger in `state`; by `mode`, the client's era of the protocol.
+
+    `example` may also be a folder of the test's own that has a `policy.toml`.
+    """
     env = {**env, "TAKEBACK_STATE": str(state)}
     parameters = StdioServerParameters(
         command=sys.executable,
@@ -151,7 +154,7 @@ async def guarded(example: str, env: Mapping[str, str], state: Path, mode: Mode 
     async with held(Client(parameters, mode=mode)) as client:
         guard = Guarded(client, example, env)
         yield guard
-    record(example, state, guard.undos)
+    record(Path(example).name, state, guard.undos)
 
 
 @asynccontextmanager

@@ -30,10 +30,10 @@ def _by_step(plan: PlanDocument, steps: Mapping[str, Facts]) -> list[Sentence]:
     """Not for a customer: the steps of one plan may be about the records of several."""
     found: list[Sentence] = []
     for step in plan.steps:
-        if step.id in steps:
-            found += [replace(told, text=f"{step.id}: {told.text}") for told in done(steps[step.id])]
-    still = [step.id for step in plan.steps if step.id not in steps]
-    return [*found, *([Sentence("left_alone", "recorded", f"{', '.join(still)}: changed nothing.")] if still else [])]
+        nothing = Sentence("left_alone", "recorded", "changed nothing.")
+        told = done(steps[step.id]) if step.id in steps else (nothing,)
+        found += [replace(sentence, text=f"{step.id}: {sentence.text}") for sentence in told]
+    return found
 
 
 def _whole(facts: Facts, plan: PlanDocument) -> Sentence:

@@ -61,7 +61,7 @@ async def inhabited(ledger: SqlLedger) -> SqlLedger:
     undoing = after(gone, Happening.COMPENSATE)
     await write(ledger, undoing, after(undoing, Happening.RESTORE, in_force=False))
     await succeeded(ledger, "a8", origin=Origin.PLAN, original="w1")
-    agreed = first("w1", Happening.ASK, action_class=ActionClass.WORKFLOW, targets=())
+    agreed = first("w1", Happening.ASK, action_class=ActionClass.WORKFLOW, upstream="takeback", tool="plan", targets=())
     await write(ledger, agreed)
     await write(ledger, after(agreed, Happening.APPROVE))
     digest, content = image({"n": 1})

@@ -127,7 +127,8 @@ def test_a_command_that_is_killed_loses_nothing_and_nothing_is_taken_back_twice(
         place("resolve", place.entry, "--close", "--reason", "me, too").refused(1, "right now (compensate)")
     assert place.shown()["closed_at"] is None
     done = place("resolve", place.entry, "--compensate", *why, "--json")
-    assert (done.code, done.json["state"], done.json["status"]) == (0, "closed", "compensated"), done.json
+    assert done.code == 0, done
+    assert (done.json["state"], done.json["status"]) == ("closed", "compensated"), done.json
     assert json.loads(place.record.read_text())["value"] == "old"
     assert place.written() == ["new", "old"]
     place("resolve", place.entry, "--compensate", *why).refused(1, "was closed by", "already (compensate")

@@ -139,6 +139,30 @@ async def test_a_guard_that_dies_in_the_undo_has_it_brought_to_its_end_once(cont
     await asyncio.gather(doing, return_exceptions=True)
 
 
+async def test_a_claim_of_a_process_that_provably_ended_is_not_waited_for(tmp_path: Path) -> None:
+    """Its lease has not run out, and the entry says that it is being handled."""
+    desk, gone = Desk(), set[str]()
+    async with two(POLICY, desk, tmp_path, gone) as (one, other):
+        reply = await one.call("set", HIGH)
+        assert reply.action is not None
+        desk.records["T-1"]["priority"] = "theirs"
+        await one.undo(reply.action.id)
+        desk.records["T-1"]["priority"] = "high"
+        item = (await the_entry(one)).item.id
+        gate = Gate("get")
+        desk.tools.gate = gate
+        doing = asyncio.ensure_future(one.use_cases.compensate(ANNA, item, reason="wrong record"))
+        await asyncio.wait_for(gate.reached.wait(), 5)
+        await one.use_cases.services.keeper.close()
+        desk.tools.gate = None
+        gone.add("one")
+        assert (await the_entry(other)).state is QueueState.HANDLING
+        assert (await other.use_cases.compensate(BEN, item, reason="anna's machine died")).done
+        gate.opened.set()
+        await asyncio.gather(doing, return_exceptions=True)
+        assert desk.effects == 2
+
+
 async def test_a_process_that_provably_ended_holds_no_entry(tmp_path: Path) -> None:
     desk, gone = Desk(), set[str]()
     async with two(POLICY, desk, tmp_path, gone) as (one, other):

@@ -43,7 +43,7 @@ async def find(services: Services, tenant: str, named: str) -> QueueEntry:
     ledger: QueueLedger = services.ledger
     now = services.clock.now()
     try:
-        return await ledger.entry(tenant, name, now)
+        return await _let_go_by_the_dead(services, await ledger.entry(tenant, name, now))
     except NotFound:
         items = await ledger.items_of(tenant, name)
         if len(items) > 1:
@@ -52,7 +52,17 @@ async def find(services: Services, tenant: str, named: str) -> QueueEntry:
         items = items or (await ledger.items_of(tenant, name, open_only=False))[-1:]
         if not items:
             raise
-        return await ledger.entry(tenant, items[0].id, now)
+        return await _let_go_by_the_dead(services, await ledger.entry(tenant, items[0].id, now))
+
+
+async def _let_go_by_the_dead(services: Services, entry: QueueEntry) -> QueueEntry:
+    """The entry; where whoever was at it has provably ended, nobody has to wait for their lease to run out."""
+    if entry.state is not QueueState.HANDLING:
+        return entry
+    for holder in await services.ledger.holders(services.clock.now()):
+        if services.is_gone(holder):
+            await services.ledger.let_go(holder)
+    return await services.ledger.entry(entry.item.tenant, entry.item.id, services.clock.now())
 
 
 async def show(services: Services, tenant: str, named: str) -> Shown:

@@ -262,6 +262,12 @@ def test_news_arrive_as_they_were_sent(news: News) -> None:
     assert News.heard(news.payload()) == news
 
 
+@pytest.mark.parametrize("odd", ["", "a b", "!", "*", "\x00", "\ud800", "\u00e9", "a\n"])
+def test_an_id_that_is_no_plain_word_is_not_spelled_out(odd: str) -> None:
+    """A database may refuse it, or it would be taken for something else."""
+    assert News(frozenset({"a1", odd})).payload() == "*"
+
+
 def test_a_notice_is_bounded() -> None:
     news = News(frozenset(f"{number:08}" for number in range(10_000)), stirring=True)
     assert len(news.payload().encode()) <= LONGEST

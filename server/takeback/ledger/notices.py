@@ -6,6 +6,7 @@ A notice names actions by id and nothing else: whoever hears it looks for himsel
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +26,7 @@ CHANNEL: Final = "SELECT 'takeback_' || CAST('actions' AS regclass)::oid"
 _TELL: Final = text("SELECT pg_notify('takeback_' || CAST('actions' AS regclass)::oid, CAST(:payload AS text))")
 
 _STIRRING, _ANY, _SWITCHED = "!", "*", "^"
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,12 @@ class News:
         return self.stirring or self.switched or self.actions is None or bool(self.actions)
 
     def payload(self) -> str:
-        """As it travels: at most LONGEST bytes."""
+        """As it travels: at most LONGEST bytes. Ids that are no plain words are not spelled out."""
         words = [word for word, said in ((_STIRRING, self.stirring), (_SWITCHED, self.switched)) if said]
-        whole = " ".join([*words, *sorted(self.actions)]) if self.actions is not None else ""
-        if self.actions is None or len(whole.encode()) > LONGEST:
+        if self.actions is None or not all(map(_PLAIN.fullmatch, self.actions)):
             return " ".join([*words, _ANY])
-        return whole
+        whole = " ".join([*words, *sorted(self.actions)])
+        return whole if len(whole) <= LONGEST else " ".join([*words, _ANY])
 
     @classmethod
     def heard(cls, payload: str) -> News:

@@ -25,6 +25,7 @@ from .stories import a_checkpoint, a_run, an_approval, an_item, first, sha, writ
 # Any string that Python can hold: labels come from upstreams, and NUL and lone surrogates have been seen.
 TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from("\x00\x1a\ud800\udfff%'"), max_size=12)
 MAYBE = st.none() | TEXT
+DIGEST = st.none() | TEXT.map(sha)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -41,7 +42,8 @@ FREE = {
     "attempts": st.integers(0, 2**31),
     **{name: TIME | st.none() for name in ("deadline", "sent_at", "settled_at")},
     **dict.fromkeys(("mismatch", "error", "compensation", "forecast", "outcome"), JSON),
-    **dict.fromkeys(("approval", "before", "after", "result", "compensated_by"), MAYBE),
+    **dict.fromkeys(("approval", "compensated_by"), MAYBE),
+    **dict.fromkeys(("before", "after", "result"), DIGEST),
 }
 FIRST = FREE | {
     **dict.fromkeys(("run", "principal", "client", "upstream", "tool", "fingerprint", "rule", "policy_digest"), TEXT),

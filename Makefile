@@ -4,7 +4,7 @@
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test undo-schedules crashes several lint types contracts check bench bench-inventory bench-undo bench-growth bench-faulty conformance undo-table fault-matrix format states lock clean run-env dev-env
+.PHONY: help demo test undo-schedules crashes several lint types contracts check bench bench-inventory bench-undo bench-growth bench-faulty bench-resume conformance undo-table fault-matrix format states lock clean run-env dev-env
 
 help:
 	@echo "make demo    a guarded day at an example help desk"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench-undo  whole runs taken back (ARGS=--quick: a look)"
 	@echo "make bench-growth  a ledger of a million actions beside one of a thousand (ARGS=--quick: a look)"
 	@echo "make bench-faulty  lost replies and other faults: direct, public proxies, the guard (ARGS=--quick: a look)"
+	@echo "make bench-resume  guards killed in the middle of a plan, and how soon the next one goes on (ARGS=--quick: a look)"
 	@echo "make conformance  the official suite, with the guard and without it, check by check"
 	@echo "make undo-table  what became of every write that the tests make on real systems"
 	@echo "make fault-matrix  what comes of every fault, on every kind of upstream, for every kind of write (docs/faults.md)"
@@ -70,6 +71,9 @@ bench-growth: dev-env
 
 bench-faulty: dev-env
 	$(BIN)/python -m benchmarks.faulty $(ARGS)
+
+bench-resume: dev-env
+	$(BIN)/python -m benchmarks.resume $(ARGS)
 
 conformance: dev-env
 	$(BIN)/python -m tests.conformance

@@ -10,15 +10,16 @@ from tests.crashes.life import Life
 from tests.crashes.lives import Died, Line, Zygote
 from tests.crashes.upstream import World
 
-Outcome = Literal["done", "none", "unknown", "confirm", "pending", "again", "stuck"]
-"""What an answer says: done; nothing was changed; unknown; a preview to confirm; a person must agree; come again.
-`stuck`: there was no other answer than the last within the bound."""
+Outcome = Literal["done", "none", "back", "unknown", "confirm", "pending", "again", "stuck"]
+"""What an answer says: done; nothing was changed; all of it went back; unknown; a preview to confirm; a person must
+agree; come again. `stuck`: there was no other answer than the last within the bound."""
 
 BOUND: Final = 20.0
 """Seconds within which there must be an answer that says something."""
 
 _PAUSE: Final = 0.05
 _PERSISTENT: Final = 3
+_COME_AGAIN: Final = ("in progress", "ask again", "wait for it to be settled", "try again", "under way")
 
 
 class Away(Exception):
@@ -62,7 +63,9 @@ def _outcome(text: str, meta: dict[str, Any], *, error: bool) -> Outcome:
         return "pending"
     if "it took effect" in said:
         return "done"  # the tool's own answer is lost, and this is the guard's word for it
-    if any(word in said for word in ("in progress", "ask again", "wait for it to be settled", "try again")):
+    if meta.get("status") == "compensated" and "stopped:" in said:
+        return "back"  # a plan that failed
+    if any(word in said for word in _COME_AGAIN):
         return "again"
     return "none" if "nothing was changed" in said else "unknown"
 

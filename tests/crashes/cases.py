@@ -6,7 +6,7 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,18 +18,20 @@ from tests.crashes.evidence import gathered, under_way
 from tests.crashes.life import Life
 from tests.crashes.lives import Zygote, zygote
 from tests.crashes.oracle import Judged, Plan, judge, plan_of
+from tests.crashes.plans import ASKING, DOCUMENTS, SEVERAL_AT_ONCE, Ends, kept
 from tests.crashes.policies import policy
-from tests.crashes.upstream import World, serving
+from tests.crashes.upstream import State, World, serving
 from tests.crashes.workloads import Workload, carry_out
 
 _TRIES: Final = 4
 """How often a case is begun anew when it did not come to its boundary, or the world broke its word."""
 
 _PAUSE: Final = 0.05
+_AT_ONCE: Final = 8
 _SLOW: Final = 0.35
 """Seconds that a slow upstream takes: longer than a heartbeat's pause."""
 
-_NAME: Final = re.compile(r"(?P<flags>(?:away |cold |slow |face )*)(?P<workload>[\w,-]+)(?:@(?P<target>.+))?")
+_NAME: Final = re.compile(r"(?P<flags>(?:away |cold |slow |face |rivals )*)(?P<workload>[\w,-]+)(?:@(?P<target>.+))?")
 
 Urls = Callable[[bool], str]
 """Makes a fresh ledger and gives its url. True: an empty one, at which no guard was yet."""
@@ -41,7 +43,7 @@ class Case:
 
     `away`: the agent does not come again, and the next guard is alone with what was left. `cold`: the ledger is empty,
     so that the guard's start is enumerated, too. `slow`: the upstream is, so that leases are extended. `face`: all of
-    it through MCP over stdio.
+    it through MCP over stdio. `rivals`: two guards take up at once what the dead one left.
     """
 
     workload: Workload
@@ -50,11 +52,17 @@ class Case:
     cold: bool = False
     slow: bool = False
     face: bool = False
+    rivals: bool = False
 
     @property
     def name(self) -> str:
-        flags = "".join(f"{flag} " for flag in ("away", "cold", "slow", "face") if getattr(self, flag))
+        flags = "".join(f"{flag} " for flag in ("away", "cold", "slow", "face", "rivals") if getattr(self, flag))
         return f"{flags}{','.join(self.workload)}" + (f"@{self.target}" if self.target else "")
+
+    @property
+    def nth(self) -> int | None:
+        """Where its boundaries have numbers only: which one of all that the guard passes."""
+        return int(self.target[1:]) if self.target is not None and self.target.startswith("#") else None
 
     @property
     def kind(self) -> str:
@@ -85,10 +93,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A workload that nothing disturbed: its effects, and the boundaries that it passed."""
+    """A workload that nothing disturbed: its effects, and the boundaries that it passed. `ends`: how a plan may end."""
 
     plan: Plan
     boundaries: tuple[str, ...]
+    ends: Ends | None = None
 
 
 class Missed(Exception):
@@ -107,11 +116,13 @@ class Stage:
 
     def recording(self, case: Case) -> Recording:
         """What the workload does when nothing disturbs it."""
-        case = replace(case, target=None, away=False)
+        case = replace(case, target=None, away=False, rivals=False)
         if case.name not in self._recorded:
             one, other = self._record(case), self._record(case)
             # What only one of them passed came by chance: a worker's look, a second round on a busy machine.
             both = tuple(boundary for boundary in one.boundaries if boundary in other.boundaries)
+            if (one.ends and one.ends.after) != (other.ends and other.ends.after):
+                raise AssertionError(f"{case.name} ends differently each time: {one.ends}, {other.ends}")
             self._recorded[case.name] = replace(one, boundaries=both)
         return self._recorded[case.name]
 
@@ -121,7 +132,7 @@ class Stage:
                 outcomes = carry_out(agent, case.workload)
                 agent.finish()
                 passed = seen.read_text().splitlines() if case.face else agent.seen
-                effects = tuple(self.world.state.effects)
+                effects, left = tuple(self.world.state.effects), kept(self.world.state)
                 evidence = gathered(url)
             if not _still(evidence.held):
                 break  # otherwise its worker was stopped in the middle of a look; the leases run out
@@ -129,7 +140,10 @@ class Stage:
         judged = judge(plan, effects, agent.answers, evidence)
         if set(outcomes.values()) != {"done"} or judged.problems or agent.deaths:
             raise AssertionError(f"{case.name} goes wrong undisturbed: {outcomes}, {judged.problems}, {agent.answers}")
-        return Recording(plan, tuple(one for one in passed if _counts(one, case)))
+        kind = case.workload[0]
+        ends = Ends(kind, kept(State()), left) if kind in DOCUMENTS else None
+        boundaries = _numbered(passed) if kind == SEVERAL_AT_ONCE else (one for one in passed if _counts(one, case))
+        return Recording(plan, tuple(boundaries), ends)
 
     def play(self, case: Case, recording: Recording | None = None) -> Result:
         """Play one case, and judge what is left, held against its undisturbed workload."""
@@ -149,8 +163,9 @@ class Stage:
                 outcomes = carry_out(agent, case.workload)
             except Away:
                 outcomes, agent.answers = {}, agent.answers[:-1] if stayed else agent.answers
-            self._settled(agent, url)
-            agent.finish()
+            with self._rival(case, agent):
+                self._settled(agent, url)
+                agent.finish()
             self.world.quiet()
             if case.target is not None and agent.deaths != 1:
                 raise Missed(f"{agent.deaths} guards died")
@@ -160,11 +175,27 @@ class Stage:
             if _still(evidence.held):
                 raise Missed(f"HELD: {', '.join(evidence.held)} at the end")
             judged = judge(recording.plan, self.world.state.effects, agent.answers, evidence)
+            if recording.ends is not None:
+                wrong = tuple(recording.ends.problems(kept(self.world.state), evidence))
+                judged = replace(judged, problems=(*judged.problems, *wrong))
         if stayed and not judged.queued and set(outcomes.values()) != {"done"}:
             told = "; ".join(answer.text for _, answer in agent.answers)
             judged = replace(judged, problems=(*judged.problems, f"UNDONE: {outcomes}: {told}"))
         excerpt = evidence.excerpt() if judged.problems else ""
         return Result(case, judged, time.monotonic() - began, excerpt, agent.retries)
+
+    @contextmanager
+    def _rival(self, case: Case, agent: Agent) -> Iterator[None]:
+        """Another guard begins beside the next one of the agent, and ends in order after it."""
+        rival = Agent(self.zygote, self.world, agent.later, agent.later)
+        try:
+            if case.rivals:
+                rival.alive()
+            yield
+            if case.rivals:
+                rival.finish()
+        finally:
+            rival.close()
 
     def _settled(self, agent: Agent, url: str) -> None:
         """Give the living guard the time to take up what was left. What is still there then, the oracle names."""
@@ -184,10 +215,14 @@ class Stage:
         self.world.state.slow = _SLOW if case.slow else 0.0
         url = self.urls(case.cold)
         seen = Path(url.partition("///")[2] + ".seen")
-        later = Life(policy=policy(url, self.world.port), without=self.without)
+        kind, nth = case.workload[0], case.nth
+        at_once = _AT_ONCE if kind == SEVERAL_AT_ONCE else 1
+        later = Life(policy=policy(url, self.world.port, side_by_side=at_once), without=self.without)
         first = replace(
             later,
-            target=case.target,
+            target=case.target if nth is None else None,
+            nth=nth,
+            works=kind != ASKING,
             number=signal.SIGKILL,
             face=case.face,
             seen_in=str(seen) if case.face else None,
@@ -201,6 +236,11 @@ class Stage:
 
 def _still(held: Mapping[str, datetime]) -> bool:
     return any(until > datetime.now(UTC) for until in held.values())
+
+
+def _numbered(passed: Sequence[str]) -> Iterator[str]:
+    """Those after the start, by their numbers."""
+    return (f"#{number}" for number, one in enumerate(passed, 1) if not one.startswith("start"))
 
 
 def _counts(boundary: str, case: Case) -> bool:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, create_engine, make_url, select
+from sqlalchemy import Connection, and_, create_engine, make_url, or_, select
 from sqlalchemy.pool import NullPool
 
 from takeback.core.action import Action, Event
 from takeback.core.states import OCCUPYING
+from takeback.core.vocabulary import ActionClass, Status
 from takeback.ledger import rows, schema
 from takeback.ledger.entries import item_from
 from tests.ledger.raw import on
@@ -80,13 +81,16 @@ def _gathered(connection: Connection) -> Evidence:
 
 
 _UNDER_WAY: Final = tuple(status.value for status in OCCUPYING)
+_PLAN: Final = ActionClass.WORKFLOW.value
 
 
 def under_way(url: str) -> list[str]:
-    """The ids of actions that occupy their targets."""
+    """The ids of actions that occupy their targets, and of plans that a person agreed to and that nobody has begun."""
 
     def look(connection: Connection) -> list[str]:
         table = schema.actions
-        return [row.id for row in connection.execute(select(table.c.id).where(table.c.status.in_(_UNDER_WAY)))]
+        agreed = and_(table.c.action_class == _PLAN, table.c.status == Status.APPROVED.value)
+        found = select(table.c.id).where(or_(table.c.status.in_(_UNDER_WAY), agreed))
+        return [row.id for row in connection.execute(found)]
 
     return read(url, look)

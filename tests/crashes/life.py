@@ -128,7 +128,7 @@ class _Agent:
     """What agent and person ask of the use cases, as JSON."""
 
     def __init__(self, guard: bootstrap.Guard, killer: Killer) -> None:
-        self._guard, self._tools = guard, AgentTools(guard.use_cases)
+        self._guard, self._tools = guard, AgentTools(guard.use_cases, ("plan",))
 
     async def obey(self, order: dict[str, Any]) -> dict[str, Any]:
         try:

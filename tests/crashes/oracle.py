@@ -10,7 +10,7 @@ from typing import Final
 
 from takeback.core.action import Action
 from takeback.core.states import OCCUPYING, Happening
-from takeback.core.vocabulary import Status
+from takeback.core.vocabulary import ActionClass, Status
 from takeback.ledger.rebuild import rebuilt
 from tests.crashes.agent import Answer
 from tests.crashes.evidence import Evidence
@@ -48,7 +48,7 @@ def plan_of(effects: Sequence[Effect]) -> dict[str, Counter[str]]:
 def judge(plan: Plan, effects: Sequence[Effect], answers: Sequence[tuple[str, Answer]], evidence: Evidence) -> Judged:
     """Hold everything against everything."""
     got = plan_of(effects)
-    twice = list(_too_many(plan, got))
+    twice = list(_too_many(_as_often_as_begun(plan, evidence), got))
     lost = list(_unknown(effects, evidence))
     problems = [
         *twice,
@@ -60,6 +60,12 @@ def judge(plan: Plan, effects: Sequence[Effect], answers: Sequence[tuple[str, An
         *_held(evidence),
     ]
     return Judged(tuple(problems), len(twice), len(lost), len(evidence.queue))
+
+
+def _as_often_as_begun(plan: Plan, evidence: Evidence) -> Plan:
+    """A plan that failed, and all of which went back, is tried anew when it is submitted again."""
+    times = sum(one.action_class is ActionClass.WORKFLOW for one in evidence.actions.values())
+    return {step: Counter({name: n * max(times, 1) for name, n in counts.items()}) for step, counts in plan.items()}
 
 
 def _too_many(plan: Plan, got: Plan) -> Iterator[str]:
@@ -74,6 +80,8 @@ def _unknown(effects: Sequence[Effect], evidence: Evidence) -> Iterator[str]:
     counts = Counter(effect.operation for effect in effects)
     by_operation: dict[str, list[Action]] = {}
     for action in evidence.actions.values():
+        if action.action_class is ActionClass.WORKFLOW:
+            continue  # its steps have effects
         by_operation.setdefault(_operation(action), []).append(action)
     for operation in counts.keys() | by_operation.keys():
         actions = by_operation.get(operation, [])
@@ -129,6 +137,8 @@ def _unjustified(evidence: Evidence) -> Iterator[str]:
     """Asking a person about what looking settles is no answer."""
     for action_id, why in evidence.queue.items():
         action = evidence.actions[action_id]
+        if action.action_class is ActionClass.WORKFLOW:
+            continue  # so must one of its steps be, which `plans.Ends` sees to
         claimed = any(event.happening is Happening.LOSE for event in evidence.events[action_id])
         if action.tool not in MAY_BE_QUEUED or not claimed:
             yield f"QUEUED: {action_id} ({action.name}) could be settled without a person: {why}"

@@ -23,6 +23,11 @@ user = "{PRINCIPAL}"
 timeout = "5s"
 join_within = "3s"
 retry = {{ attempts = 2, backoff = "10ms", max = "20ms" }}
+agent_tools = ["plan"]
+
+[plans]
+side_by_side = <side_by_side>
+irreversible = "as_given"
 
 [upstream.desk]
 base_url = "http://127.0.0.1:<port>"
@@ -36,6 +41,11 @@ operation.delete = {{ method = "DELETE", path = "/records/{{id}}" }}
 method = "PUT"
 path = "/records/{{id}}/priority"
 body = {{ priority = "{{priority}}" }}
+
+[upstream.desk.operation.make]
+method = "PUT"
+path = "/records/{{id}}"
+body = {{ title = "{{title}}" }}
 
 [upstream.desk.operation.escalate]
 method = "PUT"
@@ -73,6 +83,17 @@ risk = "low"
 target = {{ type = "record", id = "args.id" }}
 read = {{ tool = "desk.get", args = {{ id = "args.id" }} }}
 undo = {{ tool = "desk.set", args = {{ id = "target.id", priority = "before.priority" }} }}
+
+[[rule]]
+tool = "desk.make"
+class = "internal_update"
+does = "create"
+effect = "set"
+risk = "low"
+target = {{ type = "record", id = "args.id" }}
+read = {{ tool = "desk.get", args = {{ id = "args.id" }} }}
+result = "{{'id': current.id, 'title': current.title}}"
+undo = {{ tool = "desk.delete", args = {{ id = "target.id" }} }}
 
 [[rule]]
 tool = "desk.escalate"
@@ -116,6 +137,7 @@ idempotency = {{ header = "Idempotency-Key", valid_for = "1h" }}
 """
 
 
-def policy(ledger: str, port: int) -> str:
-    """The policy for one ledger, before the API on `port`."""
-    return _TEXT.replace("<ledger>", ledger).replace("<port>", str(port))
+def policy(ledger: str, port: int, *, side_by_side: int = 1) -> str:
+    """The policy for one ledger, before the API on `port`. `side_by_side`: how many steps of a plan."""
+    text = _TEXT.replace("<ledger>", ledger).replace("<port>", str(port))
+    return text.replace("<side_by_side>", str(side_by_side))

@@ -197,6 +197,9 @@ SHOWN: Final[Mapping[str, Shown]] = {
     "waiting for what may land": _scene(landing),
     "the same key": _case("pay@0/request pay#1/done"),
     "digest of the approval": _scene(changed_after_the_yes),
+    "going on with plans": _case("away plan@0/commit succeed#2/after"),
+    "what a plan's reads answered": _case("away plan@0/commit succeed#3/after"),
+    "a plan's stop": _case("away plan-charge@0/request charge#1/done"),
 }
 
 

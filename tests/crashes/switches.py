@@ -13,7 +13,9 @@ from unittest.mock import patch
 from takeback.core.recovery import Diagnosis, Evidence, diagnose
 from takeback.core.run import Approval, ApprovalStatus
 from takeback.core.states import Happening
-from takeback.guard import approving, execution, keeping, services, settling
+from takeback.guard import approving, execution, keeping, resuming, services, settling
+from takeback.guard.plans import driving, stepping
+from takeback.guard.replies import Reply
 from takeback.guard.sending import send
 from takeback.ledger import leases, schema
 from takeback.ledger.database import insert_into
@@ -176,6 +178,37 @@ def _approval_digest() -> None:
     put(approving, "still_covers", always)
 
 
+def _plans_are_left() -> None:
+    """A plan that a guard left stays as it is until somebody submits it again."""
+
+    async def nothing(*_: object) -> None:
+        """It is not gone on with."""
+
+    put(resuming, "resume", nothing)
+
+
+def _reads_of_plans() -> None:
+    """Whoever goes on with a plan reads anew what its reads had answered."""
+    remember = driving.Driver._remember
+
+    async def forgetting(self: driving.Driver) -> None:
+        await remember(self)
+        self.results.reads.clear()
+
+    put(driving.Driver, "_remember", forgetting)
+
+
+def _stop_of_plans() -> None:
+    """A step that nobody can tell anything of is taken for done."""
+    ended = stepping.ended
+
+    def hopeful(step: str, reply: Reply) -> stepping.StepEnd:
+        end = ended(step, reply)
+        return replace(end, kind="done") if end.kind == "stuck" else end
+
+    put(stepping, "ended", hopeful)
+
+
 SWITCHES: Final[Mapping[str, Callable[[], None]]] = {
     "claim before work": _claim_before_work,
     "durable before send": _durable_before_send,
@@ -190,4 +223,7 @@ SWITCHES: Final[Mapping[str, Callable[[], None]]] = {
     "waiting for what may land": _landing,
     "the same key": _same_key,
     "digest of the approval": _approval_digest,
+    "going on with plans": _plans_are_left,
+    "what a plan's reads answered": _reads_of_plans,
+    "a plan's stop": _stop_of_plans,
 }

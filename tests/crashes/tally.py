@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tests.crashes import plans, workloads
 from tests.crashes.cases import Result
-from tests.crashes.workloads import KINDS, MEANING
 
+_MEANING = {**workloads.MEANING, **plans.MEANING}
 _HEAD = ("killed during", "cases", "settled", "queued", "duplicates", "lost", "violations")
 
 
@@ -57,7 +58,7 @@ class Tally:
 
     def table(self) -> str:
         """In Markdown."""
-        body = [(f"`{kind}`: {MEANING[kind]}", self.rows[kind]) for kind in KINDS if kind in self.rows]
+        body = [(f"`{kind}`: {what}", self.rows[kind]) for kind, what in _MEANING.items() if kind in self.rows]
         lines = [_line(_HEAD), _line("---" if at == 0 else "---:" for at in range(len(_HEAD)))]
         lines += [_line([what, *map(_grouped, row.cells())]) for what, row in [*body, ("all", self.total)]]
         return "\n".join(lines)

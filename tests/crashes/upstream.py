@@ -135,6 +135,13 @@ def _put(state: State, body: Document, _key: str | None) -> tuple[int, Any]:
     return _OK, {"ok": True, "id": body["id"]}
 
 
+def _make(state: State, body: Document, _key: str | None) -> tuple[int, Any]:
+    made = {"id": body["id"], "title": body["title"], "priority": "normal", "level": "0"}
+    state.records[body["id"]] = made
+    _effect(state, "make", body["id"], body["title"])
+    return _MADE, dict(made)
+
+
 def _delete(state: State, body: Document, _key: str | None) -> tuple[int, Any]:
     if state.records.pop(body["id"], None) is None:
         return _GONE, {"error": "not found"}
@@ -172,6 +179,7 @@ def _pay(state: State, body: Document, key: str | None) -> tuple[int, Any]:
 _ROUTES: Final[tuple[tuple[str, str, Callable[[State, Document, str | None], tuple[int, Any]]], ...]] = (
     ("GET", r"/records/(?P<id>[\w-]+)", _get),
     ("PUT", r"/records/(?P<id>[\w-]+)/(?:priority|level)", _put),
+    ("PUT", r"/records/(?P<id>[\w-]+)", _make),
     ("DELETE", r"/records/(?P<id>[\w-]+)", _delete),
     ("POST", r"/notes", _note),
     ("GET", r"/notes", _notes),
@@ -186,7 +194,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(length) or b"{}")
+        data = self.rfile.read(length)
+        if len(data) < length:
+            self.close_connection = True
+            return  # whoever sent it died in the middle of it
+        body = json.loads(data or b"{}")
         with self.world.busy():
             step = self.world.state.step  # the one in which it was sent, however late it lands
             self._crash_before()

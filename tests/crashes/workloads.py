@@ -7,6 +7,7 @@ from itertools import product
 from typing import Final
 
 from tests.crashes.agent import Agent, Outcome
+from tests.crashes.plans import DOCUMENTS, submitted
 
 Workload = tuple[str, ...]
 """The kinds of its actions, in order."""
@@ -120,5 +121,5 @@ def carry_out(agent: Agent, workload: Workload) -> dict[int, Outcome]:
     outcomes: dict[int, Outcome] = {}
     for at, kind in enumerate(workload):
         outcomes[at] = "unknown"
-        outcomes[at] = KINDS[kind](agent, at)
+        outcomes[at] = submitted(agent, kind) if kind in DOCUMENTS else KINDS[kind](agent, at)
     return outcomes

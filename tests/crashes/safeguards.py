@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,9 @@ from typing import Final
 
 from tests.crashes.agent import Agent, understood
 from tests.crashes.cases import Case, Stage, case_named, stage
-from tests.crashes.evidence import gathered
+from tests.crashes.evidence import gathered, under_way
+from tests.crashes.oracle import judge
+from tests.crashes.plans import DOCUMENTS, kept
 from tests.crashes.playing import fresh_folder
 from tests.crashes.switches import SWITCHES
 
@@ -55,7 +57,7 @@ def _pair(on: Stage, target: str | None = None) -> Iterator[tuple[Agent, Agent, 
             other.close()
 
 
-def _order(arguments: dict[str, str], *, name: str = "set", run: str = "r1") -> dict[str, object]:
+def _order(arguments: Mapping[str, object], *, name: str = "set", run: str = "r1") -> dict[str, object]:
     return {"do": "call", "step": "0", "run": run, "name": name, "arguments": arguments}
 
 
@@ -136,6 +138,27 @@ def stalled(on: Stage) -> Sequence[str]:
         one.finish()
         other.finish()
     return found if told.outcome == "done" else [f"the other guard said {told}"]
+
+
+def stalled_in_a_plan(on: Stage, kind: str, target: str) -> Sequence[str]:
+    """A guard stands still in a plan until the worker of another one has done all of it; then it goes on."""
+    case = Case(workload=(kind,), target=target)
+    recording = on.recording(case)
+    with on.beginning(case) as (one, url, _), closing(Agent(on.zygote, on.world, one.later, one.later)) as other:
+        one.first = replace(one.first, number=signal.SIGSTOP)
+        line, on.world.state.step = one.alive(), "0"
+        number = line.tell(_order(DOCUMENTS[kind], name="takeback_plan"))
+        _until(lambda: _is_stopped(line.pid))
+        other.alive()
+        _until(lambda: not under_way(url))
+        line.signal(signal.SIGCONT)
+        line.answer_to(number)
+        one.finish()
+        other.finish()
+        on.world.quiet()
+        evidence, world = gathered(url), kept(on.world.state)
+        judged = judge(recording.plan, on.world.state.effects, (), evidence)
+    return [*judged.problems, *(recording.ends.problems(world, evidence) if recording.ends is not None else ())]
 
 
 def overtaken(on: Stage) -> Sequence[str]:

@@ -13,6 +13,7 @@ import pytest
 from tests.crashes.cases import Case, Stage, case_named, stage
 from tests.crashes.families import workloads
 from tests.crashes.plans import DOCUMENTS, kept
+from tests.crashes.safeguards import stalled_in_a_plan
 from tests.crashes.tally import Tally, report
 from tests.crashes.upstream import State
 
@@ -48,6 +49,28 @@ def test_two_guards_that_go_on_at_once_do_nothing_twice(on: Stage, kind: str) ->
     for target in random.Random(f"{SEED} {kind} rivals").sample(boundaries, SAMPLE):
         result = on.play(replace(case, target=target))
         assert not result.judged.problems, report(result)
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        ("plan", "0/commit claim#5/after"),
+        ("plan-back", "0/commit claim#8/after"),
+    ],
+)
+def test_a_guard_that_stands_still_in_a_plan_does_nothing_once_another_has_gone_on(
+    on: Stage, kind: str, target: str
+) -> None:
+    assert stalled_in_a_plan(on, kind, target) == []
+
+
+def test_without_the_fences_it_would(on: Stage) -> None:
+    on.without = "both fences"
+    try:
+        found = stalled_in_a_plan(on, "plan", "0/commit claim#5/after")
+    finally:
+        on.without = None
+    assert any(one.startswith("DUPLICATE: 'priority M-1 urgent'") for one in found), found
 
 
 def test_a_plan_that_cannot_be_settled_waits_with_its_step_and_only_then(on: Stage) -> None:

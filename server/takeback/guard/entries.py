@@ -7,6 +7,7 @@ from typing import Final
 
 from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.queue import LONGEST_COMMENT, Comment, QueueState, RecoveryItem, Suggestion
+from takeback.guard.approaching import bury
 from takeback.guard.services import Services
 from takeback.guard.suggesting import suggestions
 from takeback.ports import Change, NotFound, QueueEntry, QueueLedger, Stale
@@ -59,9 +60,7 @@ async def _let_go_by_the_dead(services: Services, entry: QueueEntry) -> QueueEnt
     """The entry; where whoever was at it has provably ended, nobody has to wait for their lease to run out."""
     if entry.state is not QueueState.HANDLING:
         return entry
-    for holder in await services.ledger.holders(services.clock.now()):
-        if services.is_gone(holder):
-            await services.ledger.let_go(holder)
+    await bury(services)
     return await services.ledger.entry(entry.item.tenant, entry.item.id, services.clock.now())
 
 

@@ -15,6 +15,7 @@ from takeback.core.action import Action
 from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.queue import QueueDecision, QueueState, RecoveryItem
 from takeback.core.vocabulary import Origin, Status
+from takeback.guard.approaching import approached
 from takeback.guard.entries import NotResolvable, Overtaken, find, move, open_to
 from takeback.guard.going_on import go_on
 from takeback.guard.resuming import NotResumable
@@ -155,23 +156,18 @@ async def _claimed(
 
 async def _lease(services: Services, item: RecoveryItem) -> Standing:
     """The right to handle an entry. Raises Overtaken: somebody else has it."""
-    for _ in range(2):
-        standing = await services.ledger.approach(
-            Approach(
-                tenant=item.tenant,
-                run=item.run,
-                operation="",
-                holder=services.holder(),
-                lease_names=(item.lease_name,),
-                lease_for=services.keeper.lease,
-                now=services.clock.now(),
-            )
-        )
-        if standing.refused_by is None:
-            return standing
-        if not services.is_gone(standing.refused_by):
-            break
-        await services.ledger.let_go(standing.refused_by)
+    wanted = Approach(
+        tenant=item.tenant,
+        run=item.run,
+        operation="",
+        holder=services.holder(),
+        lease_names=(item.lease_name,),
+        lease_for=services.keeper.lease,
+        now=services.clock.now(),
+    )
+    standing = await approached(services, wanted)
+    if standing.refused_by is None:
+        return standing
     raise await _who_was_quicker(services, item)
 
 

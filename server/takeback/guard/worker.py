@@ -17,6 +17,7 @@ from takeback.core.run import ApprovalStatus
 from takeback.core.states import OCCUPYING, IllegalTransition
 from takeback.core.vocabulary import Status
 from takeback.guard import approving
+from takeback.guard.approaching import bury
 from takeback.guard.resuming import take_up
 from takeback.guard.retrying import jittered
 from takeback.guard.services import Services
@@ -89,7 +90,7 @@ class Worker:
             LedgerFailure: the ledger is out of reach.
         """
         swept, limit = Swept(), asyncio.Semaphore(AT_A_TIME)
-        await self._bury()
+        await bury(self._services)
         now = self._services.clock.now()
         left = await self._services.ledger.unattended(self._tenant, now)
         found = [*left, *await self._services.ledger.agreed_plans(self._tenant, now)]
@@ -111,12 +112,6 @@ class Worker:
             return
         swept.pruned = await self._services.ledger.prune(kept, self._services.clock.now(), batches=AT_ONCE)
         self._prunes_at = now if swept.pruned.more else now + BETWEEN_PRUNINGS
-
-    async def _bury(self) -> None:
-        """Whoever has provably ended holds nothing any more."""
-        for holder in await self._services.ledger.holders(self._services.clock.now()):
-            if self._services.is_gone(holder):
-                await self._services.ledger.let_go(holder)
 
     def _is_due(self, action: Action) -> bool:
         return self._services.clock.monotonic() >= self._pauses.get(action.id, (0.0, 0.0))[0]

@@ -16,6 +16,7 @@ from takeback.core.vocabulary import Origin, RetryLayer, RunStatus, Status
 from takeback.core.wording import denied, in_progress, pending, refused, withdrawn
 from takeback.guard import approving
 from takeback.guard.answering import expired, other_arguments, refuse, replay, run_stopped
+from takeback.guard.approaching import approached
 from takeback.guard.carrying import begin, free, limit_stop
 from takeback.guard.closing import CLOSED
 from takeback.guard.execution import before_image, claim, limits_of
@@ -90,12 +91,21 @@ async def _rounds(services: Services, work: Work, act: _Act) -> Reply:
 
 async def look(services: Services, work: Work, *, lease_names: tuple[str, ...]) -> Standing:
     """Take the leases, all or none, and see what the ledger says of the operation and its targets."""
-    standing = await _approach(services, work, lease_names)
+    wanted = Approach(
+        tenant=work.caller.tenant,
+        run=work.caller.run,
+        operation=work.operation,
+        holder=services.holder(),
+        lease_names=lease_names,
+        lease_for=services.keeper.lease,
+        now=services.clock.now(),
+        client_key=work.client_key,
+        inherits=work.inherits,
+        counters=tuple(limits_of(services, work)),
+    )
+    standing = await approached(services, wanted)
     if standing.run_status is None:
         await opened(services, work.caller, again=True)  # retention took it meanwhile
-    if services.is_gone(standing.refused_by):
-        await services.ledger.let_go(standing.refused_by or "")
-        standing = await _approach(services, work, lease_names)
     others = tuple(action for action in standing.occupants if not _own(work, action))
     return replace(standing, occupants=others)
 
@@ -104,23 +114,6 @@ def _own(work: Work, action: Action) -> bool:
     """An undo moves its original along with it, and may be the next try after one that a person must look at."""
     tried = action.status is Status.NEEDS_OPERATOR and action.original == work.original
     return work.original is not None and (action.id == work.original or tried)
-
-
-async def _approach(services: Services, work: Work, lease_names: tuple[str, ...]) -> Standing:
-    return await services.ledger.approach(
-        Approach(
-            tenant=work.caller.tenant,
-            run=work.caller.run,
-            operation=work.operation,
-            holder=services.holder(),
-            lease_names=lease_names,
-            lease_for=services.keeper.lease,
-            now=services.clock.now(),
-            client_key=work.client_key,
-            inherits=work.inherits,
-            counters=tuple(limits_of(services, work)),
-        )
-    )
 
 
 def _stopped(work: Work, standing: Standing) -> Reply | None:

@@ -10,6 +10,7 @@ from takeback.core.states import Happening
 from takeback.core.vocabulary import RetryLayer, Status
 from takeback.core.wording import denied
 from takeback.guard import approving
+from takeback.guard.approaching import approached
 from takeback.guard.plans.driving import drive
 from takeback.guard.plans.facts import caller_of
 from takeback.guard.plans.previewing import Shown
@@ -32,23 +33,18 @@ from takeback.ports import (
 
 
 async def approach(services: Services, caller: Caller, operation: str, *, inherits: str | None = None) -> Standing:
-    """Take the plan's lease, and see what the ledger says of it. A holder that has provably ended is not waited for."""
-    names = lease_names(caller.tenant, (), operation)
+    """Take the plan's lease, and see what the ledger says of it."""
     wanted = Approach(
         tenant=caller.tenant,
         run=caller.run,
         operation=operation,
         holder=services.holder(),
-        lease_names=names,
+        lease_names=lease_names(caller.tenant, (), operation),
         lease_for=services.keeper.lease,
         now=services.clock.now(),
         inherits=inherits,
     )
-    standing = await services.ledger.approach(wanted)
-    if services.is_gone(standing.refused_by):
-        await services.ledger.let_go(standing.refused_by or "")
-        standing = await services.ledger.approach(replace(wanted, holder=services.holder()))
-    return standing
+    return await approached(services, wanted)
 
 
 async def begun(

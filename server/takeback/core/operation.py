@@ -13,7 +13,7 @@ from takeback.core.action import Action, Target
 from takeback.core.canonical import digest
 from takeback.core.jsontext import JSON
 from takeback.core.states import VOID
-from takeback.core.vocabulary import Effect, Origin, Status
+from takeback.core.vocabulary import COMPENSATIONS, Effect, Origin, Status
 
 KEY_VERSION: Final = 1
 
@@ -179,7 +179,7 @@ def overlaps(action: Action, earlier: Action) -> bool:
     """
     if action.status in VOID or not action.in_force or action.id == earlier.id:
         return False
-    if action.origin in {Origin.UNDO, Origin.REDO}:
+    if action.origin in COMPENSATIONS:
         return False  # it brought back a state that another action made: the target tells whether that is this one's
     mine = {target.lease_name for target in earlier.targets}
     if mine.isdisjoint(target.lease_name for target in action.targets):

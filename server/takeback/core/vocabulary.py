@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class ActionClass(StrEnum):
@@ -79,6 +80,10 @@ class Origin(StrEnum):
     REPEAT = "repeat"
     UNDO = "undo"
     REDO = "redo"
+
+
+COMPENSATIONS: Final = frozenset({Origin.UNDO, Origin.REDO})
+"""What brings a state back: not a change of the agent's own."""
 
 
 class UndoOutcome(StrEnum):

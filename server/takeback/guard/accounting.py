@@ -12,7 +12,7 @@ from takeback.core.jsontext import JSON
 from takeback.core.queue import RecoveryItem
 from takeback.core.run import Run
 from takeback.core.states import UNSETTLED, VOID
-from takeback.core.vocabulary import Origin, Status, UndoOutcome, Verified
+from takeback.core.vocabulary import COMPENSATIONS, Status, UndoOutcome, Verified
 from takeback.core.wording import changes, targets_of
 from takeback.guard.judging import image_or_none
 from takeback.guard.services import Services
@@ -23,7 +23,6 @@ MOST: Final = 2000
 
 _PAGE: Final = 200
 _NAMED: Final = 20
-_BACK: Final = frozenset({Origin.UNDO, Origin.REDO})
 _PROOF: Final = {
     Verified.YES: "read back",
     Verified.MISMATCH: "read back, NOT as expected",
@@ -77,7 +76,7 @@ async def account(services: Services, tenant: str, run_id: str) -> Account:
     run = await services.ledger.run(tenant, run_id)
     actions, left_out = await actions_of(services, tenant, run_id)
     writes = [one for one in actions if not one.is_plan]
-    standing = [one for one in writes if one.in_force and one.origin not in _BACK]
+    standing = [one for one in writes if one.in_force and one.origin not in COMPENSATIONS]
     queue = [item for item in await services.ledger.queue(tenant) if item.run == run_id]
     return Account(
         run=run,

@@ -13,7 +13,7 @@ from takeback.core.canonical import NotCanonical, canonical, digest
 from takeback.core.expressions import ExpressionError
 from takeback.core.jsontext import JSON, dumps
 from takeback.core.operation import client_operation, fingerprint, logical_operation, step_operation, without_volatile
-from takeback.core.policy.decide import Decision, Undecidable, decide, target_variables
+from takeback.core.policy.decide import Decision, Undecidable, target_variables
 from takeback.core.policy.schema import Rule
 from takeback.core.states import UNSETTLED
 from takeback.core.vocabulary import Origin, RetryLayer, Risk
@@ -70,23 +70,22 @@ async def call(services: Services, request: CallRequest) -> Reply:
     if not entry.valid(request.arguments):
         return _malformed(entry.problems(request.arguments))
     try:
-        decision = decide(
-            services.policy,
-            entry.policy_name,
-            request.arguments,
-            tenant=request.caller.tenant,
-            user=request.caller.principal,
-            run=request.caller.run,
-        )
+        decision = services.decide(request.caller, entry.policy_name, request.arguments)
     except Undecidable as error:
         return _malformed([str(error)])
     if refusal := barred(services.catalog, entry, decision):
         return refusal
     if decision.verdict == "forward":
         return await forward(services, request, entry, decision)
-    if request.origin is Origin.REPEAT and decision.verdict == "run" and decision.risk.rank >= Risk.MEDIUM.rank:
-        decision = replace(decision, verdict="ask", why=f"a repeat of {decision.risk.value} risk asks a person")
-    return await _guarded(services, request, entry, cautioned(services.catalog, decision))
+    decision = cautioned(services.catalog, as_repeated(decision, request.origin))
+    return await _guarded(services, request, entry, decision)
+
+
+def as_repeated(decision: Decision, origin: Origin) -> Decision:
+    """The decision; a repeat on purpose asks a person from medium risk on."""
+    if origin is not Origin.REPEAT or decision.verdict != "run" or decision.risk.rank < Risk.MEDIUM.rank:
+        return decision
+    return replace(decision, verdict="ask", why=f"a repeat of {decision.risk.value} risk asks a person")
 
 
 async def forward(services: Services, request: CallRequest, entry: Entry, decision: Decision) -> Reply:

@@ -16,7 +16,7 @@ from takeback.core.phrases import LONGEST_REASON, one_line, quoted
 from takeback.core.policy.decide import target_variables
 from takeback.core.run import ApprovalStatus, Checkpoint
 from takeback.core.states import UNSETTLED
-from takeback.core.vocabulary import Origin, Verified
+from takeback.core.vocabulary import COMPENSATIONS, Verified
 from takeback.core.wording import changes, refused, targets_of
 from takeback.guard.accounting import actions_of
 from takeback.guard.judging import image_or_none
@@ -35,7 +35,6 @@ MOST_TARGETS: Final = 200
 """Targets that are looked at when a run goes on from a checkpoint."""
 
 _NAMED: Final = 20
-_BACK: Final = frozenset({Origin.UNDO, Origin.REDO})
 
 
 class TooMuch(ValueError):
@@ -80,7 +79,7 @@ async def _body(services: Services, caller: Caller, notes: Notes) -> JSON:
     approvals = [one for one in await services.ledger.approvals(caller.tenant) if one.run == caller.run]
     pending = [one.id for one in actions if one.status in UNSETTLED]
     return {
-        "completed": [one.id for one in actions if one.in_force and one.origin not in _BACK],
+        "completed": [one.id for one in actions if one.in_force and one.origin not in COMPENSATIONS],
         "pending": pending,
         "approvals": [{"id": one.id, "status": one.status.value} for one in approvals],
         "waits_for": [one.id for one in approvals if one.status is ApprovalStatus.PENDING],

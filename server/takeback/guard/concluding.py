@@ -7,11 +7,10 @@ from typing import Any, Final
 
 from takeback.core.images import Image
 from takeback.core.jsontext import JSON
-from takeback.core.results import text_of
 from takeback.core.states import Happening
 from takeback.core.undo import had_effect
 from takeback.core.verification import Verification
-from takeback.core.vocabulary import Origin, RetryLayer, Verified
+from takeback.core.vocabulary import COMPENSATIONS, RetryLayer, Verified
 from takeback.core.wording import not_sent, overtaken, shown, took_effect, withdrawn
 from takeback.guard.breaking import Resting
 from takeback.guard.ending import LONGEST_JOB, end, mismatched, outcome_images, succeeded
@@ -48,7 +47,7 @@ async def conclude(services: Services, begun: Begun, sent: Sent) -> Reply:
     verification = begun.work.purpose.check(begun.work, begun.arguments, begun.before, after, data)
     if sent.failed:
         return await _tool_failed(services, begun, sent, after, verification)
-    if begun.work.origin not in {Origin.UNDO, Origin.REDO}:
+    if begun.work.origin not in COMPENSATIONS:
         verification = await seen(services, begun.work, begun.before, verification, begun.action)
     return await succeeded(services, begun, sent, after, verification, attempts=sent.attempts)
 
@@ -144,9 +143,8 @@ async def _tool_failed(
         touched, verification = True, Verification(Verified.YES)
     if touched and verification.verified is Verified.YES:
         return await _contradicted(services, begun, sent, after, verification)
-    text = str(sent.answered) if sent.answered is not None else text_of(sent.job or sent.result or {})
     changes: dict[str, Any] = {
-        "error": {"layer": RetryLayer.MODEL.value, "message": services.stored_text(text, begun.work)},
+        "error": {"layer": RetryLayer.MODEL.value, "message": services.stored_text(sent.said, begun.work)},
         "settled_at": services.clock.now(),
         "attempts": begun.action.attempts + 1,
         "in_force": touched,
@@ -166,7 +164,7 @@ async def _tool_failed(
         else "."
     )
     if sent.answered is not None:
-        return own_word(f"{line} It said: {shown(text)}.", fact[1], layer=RetryLayer.HUMAN)
+        return own_word(f"{line} It said: {shown(sent.said)}.", fact[1], layer=RetryLayer.HUMAN)
     if sent.job is not None:
         said = shown(services.redacted(sent.data, begun.work.redact), LONGEST_JOB)
         return own_word(f"{line} The job said: {said}.", fact[1], layer=RetryLayer.MODEL)
@@ -177,7 +175,6 @@ async def _contradicted(
     services: Services, begun: Begun, sent: Sent, after: Image | None, verification: Verification
 ) -> Reply:
     """The tool says that it failed, and did what it was asked for: its answer is no result of that."""
-    said = str(sent.answered) if sent.answered is not None else text_of(sent.job or sent.result or {})
     result = rebuilt(begun.work, begun.before, after)
     truth = replace(sent, result=result, answered=None, job=None)
     reply = await succeeded(
@@ -187,7 +184,7 @@ async def _contradicted(
         return reply
     stored = services.stored_image(after, begun.work.redact) if after is not None else None
     text = took_effect(reply.action, stored.variable() if stored else None, lost=False)
-    told = f"{CONTRADICTED} It said: {shown(services.stored_text(said, begun.work))}. {text}"
+    told = f"{CONTRADICTED} It said: {shown(services.stored_text(sent.said, begun.work))}. {text}"
     return own_word(told, reply.action, layer=RetryLayer.TOOL)
 
 

@@ -8,11 +8,11 @@ from typing import Any, Final, Literal
 from takeback.core.action import Action
 from takeback.core.queue import EVERY_CAUSE, UNKNOWN_OUTCOME, Cause, QueueDecision, RecoveryItem
 from takeback.core.states import Happening
-from takeback.core.vocabulary import Origin, Status, Verified
+from takeback.core.vocabulary import COMPENSATIONS, Origin, Status, Verified
 from takeback.guard.entries import NotResolvable, find, move, open_to
 from takeback.guard.recording import Fact, next_fact, settled
 from takeback.guard.services import Services
-from takeback.guard.suggesting import COMPENSATIONS, is_wrong
+from takeback.guard.suggesting import is_wrong
 from takeback.guard.undo.redoing import stands_again
 from takeback.ports import Change
 

@@ -14,7 +14,7 @@ from takeback.core.redaction import hidden
 from takeback.core.results import version_of
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
-from takeback.core.vocabulary import Origin, RetryLayer, Status, Verified
+from takeback.core.vocabulary import COMPENSATIONS, RetryLayer, Status, Verified
 from takeback.core.wording import announcement, mismatch, shown
 from takeback.guard.closing import is_closed
 from takeback.guard.execution import Begun, labelled
@@ -159,7 +159,7 @@ async def _asked(services: Services, begun: Begun, action: Action) -> tuple[Reco
 
     What becomes of an undo is said in the entry of what it takes back.
     """
-    if begun.work.origin in {Origin.UNDO, Origin.REDO} or not action.in_force:
+    if begun.work.origin in COMPENSATIONS or not action.in_force:
         return ()
     if action.status is Status.FAILED:
         return (asked_for_wrong(services, action),)

@@ -19,7 +19,7 @@ from takeback.core.limits import counters_for
 from takeback.core.policy.schema import Condition
 from takeback.core.run import Approval
 from takeback.core.states import Happening
-from takeback.core.vocabulary import Origin
+from takeback.core.vocabulary import COMPENSATIONS
 from takeback.guard.following import followed
 from takeback.guard.probing import probe
 from takeback.guard.purposes import image_variables
@@ -124,7 +124,7 @@ def _travelling_key(services: Services, work: Work, action: Action, known: Actio
 
 def limits_of(services: Services, work: Work) -> dict[str, tuple[str, int]]:
     """The counters that a piece of work adds to. Taking something back is never stopped by a limit."""
-    if work.origin in {Origin.UNDO, Origin.REDO}:
+    if work.origin in COMPENSATIONS:
         return {}
     return counters_for(
         work.decision.limits,

@@ -9,21 +9,21 @@ from takeback.core.action import Action
 from takeback.core.jsontext import JSON
 from takeback.core.queue import EVERY_CAUSE, Cause
 from takeback.core.redaction import is_redacted
-from takeback.core.results import record, text_of
+from takeback.core.results import record
 from takeback.core.states import Happening
-from takeback.core.vocabulary import Origin, Risk, Status, Verified
+from takeback.core.vocabulary import COMPENSATIONS, Origin, Status, Verified
 from takeback.core.wording import shown
 from takeback.guard.barring import barred, cautioned
+from takeback.guard.calling import as_repeated
 from takeback.guard.entries import NotResolvable
 from takeback.guard.joining import taken_over
 from takeback.guard.judging import stored_image
 from takeback.guard.plans.resuming import resume as resume_plan
 from takeback.guard.reading import take_image
 from takeback.guard.recording import blob, next_fact, settled
-from takeback.guard.replies import Reply
 from takeback.guard.resuming import NotResumable, work_again
 from takeback.guard.services import Listener, Services, Work
-from takeback.guard.suggesting import COMPENSATIONS, UNKNOWN, had_none, is_unknown, is_wrong
+from takeback.guard.suggesting import UNKNOWN, had_none, is_unknown, is_wrong
 from takeback.guard.undo.dependencies import result_of
 from takeback.guard.writing import look, write
 from takeback.ports import Change, Pruned, Standing
@@ -80,7 +80,7 @@ async def _look_again(services: Services, action: Action) -> str:
             reply = await taken_over(services, work, standing, now, resumed=True)
     finally:
         await services.ledger.release(standing.leases)
-    return _said(reply)
+    return reply.text
 
 
 async def _under_leases(services: Services, work: Work, action: Action) -> Standing:
@@ -144,11 +144,7 @@ async def _try_again(services: Services, action: Action) -> str:
     if decision.verdict == "forward":
         raise NotResumable(f"{action.name} only reads, by the policy of today")
     if (refusal := barred(services.catalog, work.entry, decision)) is not None:
-        return _said(refusal)
-    if action.origin is Origin.REPEAT and decision.verdict == "run" and decision.risk.rank >= Risk.MEDIUM.rank:
-        decision = replace(decision, verdict="ask", why=f"a repeat of {decision.risk.value} risk asks a person")
-    return _said(await write(services, replace(work, decision=decision, listener=Listener())))
-
-
-def _said(reply: Reply) -> str:
-    return str(reply.answered) if reply.answered is not None else text_of(reply.result or {})
+        return refusal.text
+    decision = as_repeated(decision, action.origin)
+    reply = await write(services, replace(work, decision=decision, listener=Listener()))
+    return reply.text

@@ -14,13 +14,12 @@ from typing import Final
 from takeback.core.action import Action
 from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.queue import QueueDecision, QueueState, RecoveryItem
-from takeback.core.vocabulary import Origin, Status
+from takeback.core.vocabulary import COMPENSATIONS, Origin, Status
 from takeback.guard.approaching import approached
 from takeback.guard.entries import NotResolvable, Overtaken, find, move, open_to
 from takeback.guard.going_on import go_on
 from takeback.guard.resuming import NotResumable
 from takeback.guard.services import Services
-from takeback.guard.suggesting import COMPENSATIONS
 from takeback.guard.undo.taking_back import take_back
 from takeback.ports import Approach, Caller, Change, LeaseLost, QueueEntry, Stale, Standing
 

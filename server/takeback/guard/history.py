@@ -12,7 +12,7 @@ from takeback.core.plan import PlanDocument
 from takeback.core.plan_trail import plan_trail
 from takeback.core.queue import QueueState
 from takeback.core.trail import Facts, Sentence, trail
-from takeback.core.vocabulary import Origin, Verified
+from takeback.core.vocabulary import COMPENSATIONS, Origin, Verified
 from takeback.core.voice import Audience
 from takeback.core.wording import targets_of
 from takeback.guard.judging import stored_image
@@ -75,7 +75,7 @@ async def facts_of(services: Services, action: Action) -> Facts:
         before=before,
         after=after,
         pruned=pruned,
-        undos=tuple(a for a in undos if a.origin in {Origin.UNDO, Origin.REDO}),
+        undos=tuple(a for a in undos if a.origin in COMPENSATIONS),
         others=await _others(services, action),
         approval=approval,
         ignore=rules[0] if rules else (),
@@ -98,7 +98,7 @@ async def _kept(services: Services, action: Action) -> tuple[Image | None, Image
 async def _others(services: Services, action: Action) -> tuple[Action, ...]:
     """What else the run did, the newest first, within a bound."""
     page = await services.ledger.history(HistoryQuery(tenant=action.tenant, run=action.run, limit=200))
-    return tuple(a for a in page.actions if a.id != action.id and a.origin not in {Origin.UNDO, Origin.REDO})
+    return tuple(a for a in page.actions if a.id != action.id and a.origin not in COMPENSATIONS)
 
 
 async def explain(

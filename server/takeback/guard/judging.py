@@ -7,7 +7,7 @@ from takeback.core.images import Image
 from takeback.core.jsontext import loads
 from takeback.core.operation import Compare, Go, Refuse, Replay, Verdict, judge, judge_current
 from takeback.core.undo import changed
-from takeback.core.vocabulary import Origin, Status
+from takeback.core.vocabulary import COMPENSATIONS, Origin, Status
 from takeback.guard.reading import take_image
 from takeback.guard.services import Services, Work
 from takeback.ports import NotFound, Pruned, Standing
@@ -18,15 +18,8 @@ async def judge_call(services: Services, work: Work, standing: Standing) -> Verd
     earlier = standing.earlier
     later: tuple[Action, ...] = ()
     undone: str | None = None
-    if work.client_key is not None and earlier is not None and earlier.status is Status.SUCCEEDED:
-        return Replay(earlier)
-    if work.client_key is not None and earlier is not None and earlier.status is Status.COMPENSATED:
-        return Refuse(earlier, "undone_by_other")
-    done = earlier is not None and earlier.status is Status.SUCCEEDED
-    if earlier is not None and done and work.origin in {Origin.UNDO, Origin.REDO, Origin.PLAN}:
-        return Replay(earlier)  # what was taken back, or done for its plan, is so, whatever was written since
-    if earlier is not None and earlier.status is Status.COMPENSATED and work.origin is Origin.PLAN:
-        return Refuse(earlier, "undone_by_other")
+    if earlier is not None and (verdict := _for_good(work, earlier)) is not None:
+        return verdict
     if earlier is not None and earlier.status is Status.SUCCEEDED:
         own = {work.caller.run, earlier.run}
         found = await services.ledger.later_writes(earlier)
@@ -45,6 +38,17 @@ async def judge_call(services: Services, work: Work, standing: Standing) -> Verd
     if work.side_by_side and rule is not None and rule.duplicates != "retry" and isinstance(verdict, Replay | Compare):
         return Go(standing.newest_generation + 1)
     return verdict
+
+
+def _for_good(work: Work, earlier: Action) -> Verdict | None:
+    """A client's key, a step of a plan and an undo each name one thing: it is done, whatever was written since.
+
+    Where it was taken back, only the undo may be meant anew.
+    """
+    once = work.client_key is not None or work.origin is Origin.PLAN
+    if earlier.status is Status.SUCCEEDED and (once or work.origin in COMPENSATIONS):
+        return Replay(earlier)
+    return Refuse(earlier, "undone_by_other") if once and earlier.status is Status.COMPENSATED else None
 
 
 def ran_after(action: Action, earlier: Action) -> bool:

@@ -12,47 +12,53 @@ from takeback.core.operation import idempotency_key
 from takeback.core.queue import Cause, QueueDecision, RecoveryItem, Settled
 from takeback.core.states import Happening
 from takeback.guard.services import Services, Work
+from takeback.ports import Caller
 
 Fact = tuple[Event, Action]
 
 
 def first(services: Services, work: Work, happening: Happening, *, generation: int, **changes: Any) -> Fact:
     """The event that begins an action, and the action."""
-    decision, caller = work.decision, work.caller
-    event = Event(
-        services.ids.new("a"),
-        1,
-        happening,
-        services.clock.now(),
-        f"guard for {caller.principal}",
-        {
-            "tenant": caller.tenant,
-            "run": caller.run,
-            "principal": caller.principal,
-            "client": caller.client,
-            "trace": caller.trace,
-            "upstream": work.entry.client.name,
-            "tool": work.entry.definition.name,
-            "arguments": services.redacted(work.arguments, work.redact),
-            "targets": decision.targets,
-            "operation": work.operation,
-            "generation": generation,
-            "key": idempotency_key(work.operation, generation),
-            "fingerprint": work.fingerprint,
-            "client_key": work.client_key,
-            "action_class": decision.action_class,
-            "effect": decision.effect,
-            "does": decision.does,
-            "risk": decision.risk,
-            "rule": decision.rule_id,
-            "policy_digest": decision.policy_digest,
-            "origin": work.origin,
-            "original": work.original,
-            "reason": work.reason,
-            **changes,
-        },
-        decision.why,
-    )
+    decision = work.decision
+    about = {
+        "upstream": work.entry.client.name,
+        "tool": work.entry.definition.name,
+        "arguments": services.redacted(work.arguments, work.redact),
+        "targets": decision.targets,
+        "fingerprint": work.fingerprint,
+        "client_key": work.client_key,
+        "action_class": decision.action_class,
+        "effect": decision.effect,
+        "does": decision.does,
+        "risk": decision.risk,
+        "rule": decision.rule_id,
+        "policy_digest": decision.policy_digest,
+        "origin": work.origin,
+        "original": work.original,
+        "reason": work.reason,
+    }
+    claims = claimed_by(work.caller, work.operation, generation)
+    return beginning(services, "a", happening, {**claims, **about, **changes}, decision.why)
+
+
+def claimed_by(caller: Caller, operation: str, generation: int) -> dict[str, Any]:
+    """Who begins an action, and the key under which it is begun."""
+    return {
+        "tenant": caller.tenant,
+        "run": caller.run,
+        "principal": caller.principal,
+        "client": caller.client,
+        "trace": caller.trace,
+        "operation": operation,
+        "generation": generation,
+        "key": idempotency_key(operation, generation),
+    }
+
+
+def beginning(services: Services, prefix: str, happening: Happening, changes: dict[str, Any], detail: str) -> Fact:
+    """The event that begins an action with everything that it is, and the action. Its id begins with `prefix`."""
+    who = f"guard for {changes['principal']}"
+    event = Event(services.ids.new(prefix), 1, happening, services.clock.now(), who, changes, detail)
     return event, begin(event)
 
 

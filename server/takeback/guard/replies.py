@@ -9,6 +9,7 @@ from typing import Any, Final
 from takeback.core.action import Action
 from takeback.core.freezing import Freeze
 from takeback.core.jsontext import JSON
+from takeback.core.results import text_of
 from takeback.core.run import Approval
 from takeback.core.vocabulary import RetryLayer
 from takeback.ports import Answered
@@ -29,6 +30,11 @@ class Reply:
     action: Action | None = None
     pending: Approval | None = None
     frozen: Freeze | None = None
+
+    @property
+    def text(self) -> str:
+        """What it says, all text blocks one after the other."""
+        return str(self.answered) if self.answered is not None else text_of(self.result or {})
 
 
 def own_result(result: Mapping[str, Any], action: Action, *, line: str | None, lead: str | None = None) -> Reply:

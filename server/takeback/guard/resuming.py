@@ -13,25 +13,24 @@ from typing import Final
 from takeback.core.action import Action
 from takeback.core.canonical import NotCanonical
 from takeback.core.expressions import ExpressionError
-from takeback.core.policy.decide import Undecidable, decide
+from takeback.core.policy.decide import Undecidable
 from takeback.core.states import Happening, IllegalTransition
-from takeback.core.vocabulary import Origin, Status
+from takeback.core.vocabulary import COMPENSATIONS, Status
 from takeback.guard.calling import CLIENT_KEY, CallRequest, make_work
 from takeback.guard.joining import taken_over
 from takeback.guard.plans.resuming import resume
 from takeback.guard.recording import Fact, next_fact, recovery_item
-from takeback.guard.services import Listener, Services, Work
+from takeback.guard.services import Listener, Services, Work, caller_of
 from takeback.guard.undo.manner import NotUndoable
 from takeback.guard.undo.plan import plan
 from takeback.guard.undo.redoing import stands_again
 from takeback.guard.undo.undoing import carry_out
 from takeback.guard.writing import look
-from takeback.ports import Caller, Change, LedgerFailure
+from takeback.ports import Change, LedgerFailure
 
 log = logging.getLogger(__name__)
 
 _UNKNOWN: Final = frozenset({Status.RUNNING, Status.IN_DOUBT})
-_COMPENSATIONS: Final = frozenset({Origin.UNDO, Origin.REDO})
 
 
 class NotResumable(Exception):
@@ -48,7 +47,7 @@ async def take_up(services: Services, action: Action) -> None:
         services.tasks.start(_plan(services, action))  # it may take long, and nobody waits for it
         return
     try:
-        if action.status is Status.COMPENSATING or action.origin in _COMPENSATIONS:
+        if action.status is Status.COMPENSATING or action.origin in COMPENSATIONS:
             await _undo(services, action)
         else:
             await _call(services, action)
@@ -85,7 +84,7 @@ def work_again(services: Services, action: Action) -> Work:
     if entry is None:
         raise NotResumable(f"the tool {action.name} is not there any more")
     request = CallRequest(
-        caller=_caller(action),
+        caller=caller_of(action),
         name=entry.exposed,
         arguments=action.arguments,
         meta={CLIENT_KEY: action.client_key} if action.client_key is not None else {},
@@ -94,14 +93,7 @@ def work_again(services: Services, action: Action) -> Work:
         reason=action.reason,
     )
     try:
-        decision = decide(
-            services.policy,
-            entry.policy_name,
-            request.arguments,
-            tenant=action.tenant,
-            user=action.principal,
-            run=action.run,
-        )
+        decision = services.decide(request.caller, entry.policy_name, request.arguments)
         work = make_work(services, request, entry, decision)
     except (Undecidable, ExpressionError, NotCanonical) as problem:
         raise NotResumable(f"the policy of today cannot judge the call any more ({problem})") from None
@@ -114,12 +106,6 @@ def work_again(services: Services, action: Action) -> Work:
     )
 
 
-def _caller(action: Action) -> Caller:
-    return Caller(
-        tenant=action.tenant, principal=action.principal, run=action.run, client=action.client, trace=action.trace
-    )
-
-
 async def _undo(services: Services, action: Action) -> None:
     """Bring an undo to its end, from whichever of its steps it had come to."""
     original, undo = await _both(services, action)
@@ -127,7 +113,7 @@ async def _undo(services: Services, action: Action) -> None:
         raise NotResumable(f"{original.id}, which it takes back, is {original.status.value}")
     reason = undo.reason or "as asked before"
     found = await plan(services, original, reason)
-    await carry_out(services, _caller(undo), found, reason, await stands_again(services, original))
+    await carry_out(services, caller_of(undo), found, reason, await stands_again(services, original))
 
 
 async def _both(services: Services, action: Action) -> tuple[Action, Action]:

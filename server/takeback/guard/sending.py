@@ -49,6 +49,11 @@ class Sent:
         return record(answer) if answer is not None else None
 
     @property
+    def said(self) -> str:
+        """What the tool said, in text: its protocol error, or the last of its answers."""
+        return str(self.answered) if self.answered is not None else text_of(self.job or self.result or {})
+
+    @property
     def failed(self) -> bool:
         """Whether the tool, or the job that it began, says that it failed."""
         return self.answered is not None or any(is_error(one) for one in (self.result, self.job) if one is not None)

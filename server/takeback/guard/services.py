@@ -13,7 +13,7 @@ from takeback.core.images import MAX_IMAGE_BYTES, Image
 from takeback.core.jsontext import JSON
 from takeback.core.limits import LoopWatch
 from takeback.core.phrases import LONGEST_REASON, one_line
-from takeback.core.policy.decide import Decision
+from takeback.core.policy.decide import Decision, decide
 from takeback.core.policy.load import Policy
 from takeback.core.queue import RecoveryItem, Settled
 from takeback.core.redaction import bounded, hidden, redact, redact_result, scrub
@@ -115,6 +115,14 @@ class Services:
     spending: Spending = field(default_factory=Spending)
     known_runs: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
+    def decide(self, caller: Caller, tool: str, arguments: Mapping[str, JSON]) -> Decision:
+        """What the policy says of a call of `tool` (as it names tools) by this caller. Raises Undecidable."""
+        return decide(self.policy, tool, arguments, tenant=caller.tenant, user=caller.principal, run=caller.run)
+
+    def kept_whole(self, arguments: Mapping[str, JSON], fields: tuple[str, ...]) -> bool:
+        """Whether arguments are kept as they are, with nothing of them redacted."""
+        return bool(self.redacted(dict(arguments), fields) == arguments)
+
     def redacted(self, value: JSON, fields: tuple[str, ...]) -> JSON:
         """A value as it may be stored."""
         return redact(value, fields=fields, key=self.redaction_key)
@@ -192,6 +200,13 @@ class Purpose(Protocol):
 
 class Refusal(Exception):
     """A call is not executed; the message is the whole text for the model. Nothing was changed by it."""
+
+
+def caller_of(action: Action) -> Caller:
+    """On whose behalf an action was made, for whoever goes on with it when its caller has gone."""
+    return Caller(
+        tenant=action.tenant, principal=action.principal, run=action.run, client=action.client, trace=action.trace
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,15 +7,14 @@ from typing import Final
 from takeback.core.action import Action
 from takeback.core.queue import Cause, QueueDecision, Suggestion
 from takeback.core.undo import Step
-from takeback.core.vocabulary import Origin, Status
-from takeback.guard.services import Services
+from takeback.core.vocabulary import COMPENSATIONS, Origin, Status
+from takeback.guard.services import Services, caller_of
 from takeback.guard.undo.authority import authority
 from takeback.guard.undo.manner import NotUndoable
 from takeback.guard.undo.plan import check_undoable
-from takeback.ports import Caller, QueueEntry
+from takeback.ports import QueueEntry
 
 UNKNOWN: Final = frozenset({Status.RUNNING, Status.IN_DOUBT, Status.NEEDS_OPERATOR})
-COMPENSATIONS: Final = frozenset({Origin.UNDO, Origin.REDO})
 
 _CLOSE: Final = "leave it as it is, with a reason"
 _WORDS: Final = {
@@ -95,8 +94,7 @@ async def _back(services: Services, action: Action) -> list[Suggestion]:
 def _compensation(services: Services, action: Action) -> Suggestion:
     """The way back that the policy had prepared, under today's authorisation. Raises NotUndoable."""
     steps = [Step.from_document(step) for step in action.compensation["steps"]]
-    caller = Caller(tenant=action.tenant, principal=action.principal, run=action.run, client=action.client)
-    decisions = [authority(services, caller, action, step, step.arguments) for step in steps]
+    decisions = [authority(services, caller_of(action), action, step, step.arguments) for step in steps]
     if any(decision.verdict == "deny" for decision in decisions):
         raise NotUndoable("today's policy denies it")
     riskiest = max((decision.risk for decision in decisions), key=lambda risk: risk.rank)

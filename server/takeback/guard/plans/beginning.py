@@ -12,12 +12,11 @@ from takeback.core.wording import denied
 from takeback.guard import approving
 from takeback.guard.approaching import approached
 from takeback.guard.plans.driving import drive
-from takeback.guard.plans.facts import caller_of
 from takeback.guard.plans.previewing import Shown
 from takeback.guard.plans.telling import interrupted
 from takeback.guard.recording import next_fact
 from takeback.guard.replies import Reply, own_word
-from takeback.guard.services import Services
+from takeback.guard.services import Services, caller_of
 from takeback.ports import (
     Approach,
     Caller,

@@ -19,9 +19,9 @@ from takeback.core.run import Checkpoint
 from takeback.core.states import Happening
 from takeback.core.vocabulary import Status, UndoOutcome
 from takeback.guard.plans import backing
-from takeback.guard.plans.stepping import Results, StepEnd, Stepper, kept_read, operations
+from takeback.guard.plans.stepping import Results, StepEnd, Stepper, operations
 from takeback.guard.plans.telling import finished, progressed, stopped, waiting
-from takeback.guard.recording import Fact, next_fact, recovery_item
+from takeback.guard.recording import Fact, blob, next_fact, recovery_item
 from takeback.guard.services import Services
 from takeback.ports import Caller, Change, Lease, LedgerFailure, ProgressSink, Stale
 
@@ -116,7 +116,7 @@ class Driver:
         for end in ends:
             self.results.took(end)
             if end.action is None:
-                digest, data = kept_read(end.read)
+                digest, data = blob(end.read)
                 images[digest], reads[end.step] = data, digest
         done = [step.id for group in self.plan.groups[: number + 1] for step in group.steps]
         checkpoint = Checkpoint(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from takeback.core.expressions import ExpressionError
 from takeback.core.jsontext import JSON
 from takeback.core.phrases import quoted
 from takeback.core.plan import PlanDocument, PlanStep, Reference, references, with_holes
-from takeback.core.policy.decide import Decision, Undecidable, decide
+from takeback.core.policy.decide import Decision, Undecidable
 from takeback.core.undo import Forecast
 from takeback.core.vocabulary import ActionClass, Does, Origin, Risk, UndoOutcome
 from takeback.guard.barring import barred, cautioned
@@ -112,9 +112,7 @@ def _one(services: Services, caller: Caller, step: PlanStep, entry: Entry) -> Ju
     arguments = with_holes(dict(step.arguments), _hole)
     known = not any(True for _ in references(dict(step.arguments)))
     try:
-        decision = decide(
-            services.policy, step.tool, arguments, tenant=caller.tenant, user=caller.principal, run=caller.run
-        )
+        decision = services.decide(caller, step.tool, arguments)
         if (refusal := barred(services.catalog, entry, decision)) is not None:
             return _first_text(refusal.result)
         if decision.verdict == "deny":
@@ -123,7 +121,7 @@ def _one(services: Services, caller: Caller, step: PlanStep, entry: Entry) -> Ju
             return Judged(step=step, entry=entry, decision=decision, outlook=None)
         decision = cautioned(services.catalog, decision)
         targets = _certain(services, caller, step, decision)
-        if services.redacted(arguments, decision.rule.redact if decision.rule else ()) != arguments:
+        if not services.kept_whole(arguments, decision.rule.redact if decision.rule else ()):
             return "it has arguments that are not kept, so that nobody could go on with the plan; call it by itself"
         request = CallRequest(caller=caller, name=entry.exposed, arguments=arguments, origin=Origin.PLAN)
         work = make_work(services, request, entry, decision) if known else None
@@ -136,7 +134,7 @@ def _one(services: Services, caller: Caller, step: PlanStep, entry: Entry) -> Ju
 def _certain(services: Services, caller: Caller, step: PlanStep, decision: Decision) -> tuple[Target, ...]:
     """The targets that stay the same whatever the results are that its arguments wait for."""
     other = with_holes(dict(step.arguments), lambda reference: f"{_hole(reference)}, another")
-    again = decide(services.policy, step.tool, other, tenant=caller.tenant, user=caller.principal, run=caller.run)
+    again = services.decide(caller, step.tool, other)
     return tuple(target for target in decision.targets if target in again.targets)
 
 
@@ -171,11 +169,11 @@ def beyond_limits(steps: Sequence[Judged]) -> list[str]:
     return found
 
 
-def shared(steps: Sequence[Judged]) -> dict[str, frozenset[str]]:
+def shared(steps: Iterable[Judged]) -> dict[str, frozenset[str]]:
     """By step: what it is about, as far as that is known before it runs."""
     return {one.step.id: frozenset(target.lease_name for target in one.targets) for one in steps}
 
 
-def highest(steps: Sequence[Judged]) -> Risk:
+def highest(steps: Iterable[Judged]) -> Risk:
     """The risk of the whole: that of its riskiest step."""
     return max((one.decision.risk for one in steps if not one.is_read), key=lambda risk: risk.rank, default=Risk.LOW)

@@ -125,7 +125,7 @@ def preview(shown: Shown, caller: Caller, *, why: str, expires_at: datetime, adv
         "changes": [change for one in _in_order(shown) for change in _changes(shown, one)],
         "arguments": arguments,
         "class": ActionClass.WORKFLOW.value,
-        "risk": highest(list(shown.steps.values())).value,
+        "risk": highest(shown.steps.values()).value,
         "undo": undo,
         "asked_by": one_line(caller.client or caller.principal, LONGEST_REASON),
         "why": one_line(why, LONGEST_REASON),

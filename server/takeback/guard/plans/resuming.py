@@ -14,11 +14,10 @@ from takeback.guard import approving
 from takeback.guard.freezing import any_stopped
 from takeback.guard.plans.beginning import approach, begun
 from takeback.guard.plans.driving import drive
-from takeback.guard.plans.facts import caller_of
 from takeback.guard.plans.judging import judged
 from takeback.guard.plans.previewing import seen
 from takeback.guard.recording import next_fact
-from takeback.guard.services import Services
+from takeback.guard.services import Services, caller_of
 from takeback.ports import Change, LeaseLost
 
 

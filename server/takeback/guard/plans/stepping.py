@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from takeback.core.action import Action
 from takeback.core.canonical import NotCanonical
@@ -13,14 +13,13 @@ from takeback.core.jsontext import JSON, loads
 from takeback.core.operation import step_operation
 from takeback.core.phrases import one_line
 from takeback.core.plan import PlanStep, Unresolvable, resolved
-from takeback.core.policy.decide import Decision, Undecidable, decide
+from takeback.core.policy.decide import Decision, Undecidable
 from takeback.core.redaction import is_redacted, redact_result
-from takeback.core.results import is_error, record, text_of
+from takeback.core.results import is_error, record
 from takeback.core.vocabulary import Origin, Status, Verified
 from takeback.guard.barring import barred, cautioned
 from takeback.guard.calling import CallRequest, forward, make_work
 from takeback.guard.catalog import Entry
-from takeback.guard.recording import blob
 from takeback.guard.replies import META, Reply
 from takeback.guard.retrying import jittered
 from takeback.guard.services import Services
@@ -107,6 +106,8 @@ class Stepper:
             decision = self._decide(step, arguments)
             if (refusal := barred(self.services.catalog, entry, decision)) is not None:
                 return StepEnd(step=step.id, kind="stuck", why=said(refusal))
+            if not entry.valid(arguments):
+                return _failed(step, "; ".join(entry.problems(arguments)))
             request = self._request(step, entry, arguments)
             if decision.verdict == "forward":
                 return await self._read(step, request, entry, decision)
@@ -124,11 +125,7 @@ class Stepper:
         return dict(found)
 
     def _decide(self, step: PlanStep, arguments: Mapping[str, JSON]) -> Decision:
-        caller = self.caller
-        decision = decide(
-            self.services.policy, step.tool, arguments, tenant=caller.tenant, user=caller.principal, run=caller.run
-        )
-        return cautioned(self.services.catalog, decision)
+        return cautioned(self.services.catalog, self.services.decide(self.caller, step.tool, arguments))
 
     def _request(self, step: PlanStep, entry: Entry, arguments: dict[str, JSON]) -> CallRequest:
         return CallRequest(
@@ -142,8 +139,6 @@ class Stepper:
         )
 
     async def _read(self, step: PlanStep, request: CallRequest, entry: Entry, decision: Decision) -> StepEnd:
-        if not entry.valid(request.arguments):
-            return _failed(step, "; ".join(entry.problems(request.arguments)))
         reply = await forward(self.services, request, entry, decision)
         result = reply.result
         if reply.frozen is not None:
@@ -155,19 +150,12 @@ class Stepper:
         return StepEnd(step=step.id, kind="done", read=kept)
 
     async def _write(self, step: PlanStep, request: CallRequest, entry: Entry, decision: Decision) -> StepEnd:
-        if not entry.valid(request.arguments):
-            return _failed(step, "; ".join(entry.problems(request.arguments)))
         if decision.verdict == "deny":
             return _failed(step, decision.why)
         work = make_work(self.services, request, entry, decision)
-        if services_redact(self.services, request.arguments, work.redact):
+        if not self.services.kept_whole(request.arguments, work.redact):
             return _failed(step, "it has arguments that are not kept")
         return ended(step.id, await write(self.services, replace(work, agreed=self.agreed.get(step.id))))
-
-
-def services_redact(services: Services, arguments: Mapping[str, JSON], fields: tuple[str, ...]) -> bool:
-    """Whether some of the arguments would not be kept."""
-    return bool(services.redacted(dict(arguments), fields) != arguments)
 
 
 def ended(step: str, reply: Reply) -> StepEnd:
@@ -193,8 +181,7 @@ def ended(step: str, reply: Reply) -> StepEnd:
 
 def said(reply: Reply) -> str:
     """What an answer says, on one line."""
-    text = str(reply.answered) if reply.answered is not None else text_of(reply.result or {})
-    return one_line(text, _LONGEST_WHY)
+    return one_line(reply.text, _LONGEST_WHY)
 
 
 def _failed(step: PlanStep, why: str) -> StepEnd:
@@ -204,8 +191,3 @@ def _failed(step: PlanStep, why: str) -> StepEnd:
 def operations(tenant: str, plan: str, steps: tuple[PlanStep, ...]) -> dict[str, str]:
     """By logical operation: which step of a plan it is."""
     return {step_operation(tenant=tenant, plan=plan, step=step.id): step.id for step in steps}
-
-
-def kept_read(value: Any) -> tuple[str, bytes]:
-    """A read's answer as the ledger keeps it."""
-    return blob(value)

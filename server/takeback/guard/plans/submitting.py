@@ -21,13 +21,13 @@ from takeback.guard.answering import expired, run_stopped
 from takeback.guard.closing import CLOSED
 from takeback.guard.freezing import any_stopped, told
 from takeback.guard.plans.beginning import approach, begun, driven
-from takeback.guard.plans.facts import PlanRequest, caller_of, first
+from takeback.guard.plans.facts import PlanRequest, first
 from takeback.guard.plans.judging import Judged, judged, shared
 from takeback.guard.plans.previewing import TOOL, Shown, lines, preview, seen
 from takeback.guard.recording import Fact, next_fact
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.runs import inheriting, opened
-from takeback.guard.services import Listener, Services
+from takeback.guard.services import Listener, Services, caller_of
 from takeback.ports import Caller, Change, KeyTaken, Lease, LeaseLost, Stale, Standing
 
 _ROUNDS: Final = 8

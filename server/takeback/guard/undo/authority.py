@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from takeback.core.action import Action
 from takeback.core.jsontext import JSON
-from takeback.core.policy.decide import Decision, Undecidable, decide
+from takeback.core.policy.decide import Decision, Undecidable
 from takeback.core.undo import Step
 from takeback.guard.code_tools import CODE
 from takeback.guard.services import Services
@@ -21,7 +21,7 @@ def authority(services: Services, caller: Caller, action: Action, step: Step, ar
     coded = step.tool.startswith(CODE)
     tool, judged = (action.name, action.arguments) if coded else (step.tool, arguments)
     try:
-        return decide(services.policy, tool, judged, tenant=caller.tenant, user=caller.principal, run=caller.run)
+        return services.decide(caller, tool, judged)
     except Undecidable as error:
         raise NotUndoable(str(error)) from None
 

@@ -11,10 +11,10 @@ from typing import Final
 
 from takeback.core.action import Action
 from takeback.core.phrases import LONGEST_REASON, one_line
-from takeback.core.vocabulary import Origin, Status, UndoOutcome, Verified
+from takeback.core.vocabulary import COMPENSATIONS, Origin, Status, UndoOutcome, Verified
 from takeback.guard.ending import asked_for_wrong
 from takeback.guard.replies import Reply, text_block
-from takeback.guard.services import Services, Work
+from takeback.guard.services import Services, Work, caller_of
 from takeback.guard.undo.authority import stands_in_the_way
 from takeback.guard.undo.manner import NotUndoable
 from takeback.guard.undo.one import carried_out
@@ -27,7 +27,7 @@ POLICY: Final = "policy"
 
 REASON: Final = "it did not read back as expected, and its rule has such writes taken back"
 
-_NOT_OURS: Final = frozenset({Origin.UNDO, Origin.REDO, Origin.PLAN})
+_NOT_OURS: Final = COMPENSATIONS | {Origin.PLAN}
 """An undo is not undone by itself, and a plan says itself what goes back."""
 
 
@@ -53,7 +53,7 @@ async def taken_back_at_once(services: Services, work: Work, reply: Reply, since
 
 
 async def _take_back(services: Services, action: Action) -> str:
-    caller = Caller(tenant=action.tenant, principal=POLICY, run=action.run, client=action.client, trace=action.trace)
+    caller = replace(caller_of(action), principal=POLICY)
     try:
         found = await plan(services, action, REASON)
         why = _in_the_way(services, caller, found)

@@ -15,7 +15,7 @@ from takeback.core.policy.decide import target_variables
 from takeback.core.policy.schema import Children, Use
 from takeback.core.results import is_error, record
 from takeback.core.standoff import Standoff
-from takeback.core.vocabulary import Does, Origin, Status
+from takeback.core.vocabulary import COMPENSATIONS, Does, Status
 from takeback.guard.judging import ran_after
 from takeback.guard.reading import ask
 from takeback.guard.services import Services
@@ -23,7 +23,6 @@ from takeback.guard.undo.moved import Whereabouts
 from takeback.guard.undo.sight import rule_of
 from takeback.ports import HistoryQuery, Pruned, ToolFailure
 
-_COMPENSATIONS: Final = frozenset({Origin.UNDO, Origin.REDO})
 _MOST_NAMED: Final = 3
 _FEW: Final = 4
 _PAGE: Final = 200
@@ -120,7 +119,7 @@ def with_children(dependents: tuple[Action, ...], children: tuple[Action, ...]) 
 
 def rests_on(later: Action, standoff: Standoff) -> bool:
     """Whether a later action on the same target wrote one of the fields in question."""
-    if later.origin in _COMPENSATIONS or later.does is Does.SEND:
+    if later.origin in COMPENSATIONS or later.does is Does.SEND:
         return False
     theirs = written(later)
     if not theirs and later.does in {Does.CREATE, Does.DELETE}:  # whatever lagging reads showed of it

@@ -9,7 +9,7 @@ from typing import Final
 
 from takeback.core.action import Action
 from takeback.core.run import Unwinding
-from takeback.core.vocabulary import Origin
+from takeback.core.vocabulary import COMPENSATIONS
 from takeback.guard import history
 from takeback.guard.services import Services
 from takeback.ports import Caller, Change, HistoryQuery, NotFound
@@ -125,7 +125,7 @@ async def _writes(services: Services, tenant: str, run: str) -> AsyncIterator[Ac
     while True:
         page = await services.ledger.history(query)
         for action in page.actions:
-            if action.origin not in {Origin.UNDO, Origin.REDO}:
+            if action.origin not in COMPENSATIONS:
                 yield action
         if page.cursor is None:
             return

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -13,6 +11,7 @@ from sqlalchemy import text as literal
 from takeback.core.action import Action
 from takeback.core.run import ApprovalStatus
 from takeback.core.vocabulary import Does, Origin, Status
+from takeback.ledger.cursors import cursor_of, place_of
 from takeback.ledger.rows import folded
 from takeback.ledger.schema import (
     MISMATCHED,
@@ -123,7 +122,7 @@ def _needs_attention(tenant: str) -> Select[Any]:
 
 def cursor_after(row: Mapping[Any, Any]) -> str:
     """Where the page after this row begins."""
-    return base64.urlsafe_b64encode(f"h{row['ord']}".encode()).decode().rstrip("=")
+    return cursor_of(f"h{row['ord']}")
 
 
 def ordinal_from(cursor: str) -> int:
@@ -132,11 +131,8 @@ def ordinal_from(cursor: str) -> int:
     Raises:
         LedgerFailure: the cursor is not one of ours.
     """
-    try:
-        plain = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (binascii.Error, ValueError):
-        plain = ""
-    if not (plain.startswith("h") and plain[1:].isdecimal() and len(plain) <= _LONGEST_CURSOR):
+    plain = place_of(cursor)
+    if not (plain.startswith("h") and plain.isascii() and plain[1:].isdecimal() and len(plain) <= _LONGEST_CURSOR):
         raise LedgerFailure("this cursor is none of the ledger's: begin again without one")
     return int(plain[1:])
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import Select
 
 from takeback.core.action import Action, Event
 from takeback.core.wording import pruned
@@ -21,10 +23,7 @@ class ActionReads(Reader):
 
     async def unattended(self, tenant: str, now: datetime, limit: int = 200) -> Sequence[Action]:
         """Actions under way that nobody holds a lease on: what a guard began and left."""
-        found = [rows.action_from(row) for row in await self._all(unattended.occupying(tenant, limit))]
-        names = {name for action in found for name in action.lease_names}
-        alive = {row["name"] for row in await self._all(unattended.held(names, now))} if names else set()
-        return [action for action in found if alive.isdisjoint(action.lease_names)]
+        return await self._held_by_nobody(unattended.occupying(tenant, limit), now)
 
     async def action(self, tenant: str, action_id: str) -> Action:
         """One action. Raises NotFound; Pruned when retention took it."""
@@ -91,7 +90,11 @@ class ActionReads(Reader):
 
     async def agreed_plans(self, tenant: str, now: datetime) -> Sequence[Action]:
         """Plans that a person has agreed to and that nobody is at."""
-        found = await self._actions(unattended.agreed_plans(tenant))
+        return await self._held_by_nobody(unattended.agreed_plans(tenant), now)
+
+    async def _held_by_nobody(self, wanted: Select[Any], now: datetime) -> list[Action]:
+        """Those of the actions on which nobody holds a lease."""
+        found = await self._actions(wanted)
         names = {name for action in found for name in action.lease_names}
         alive = {row["name"] for row in await self._all(unattended.held(names, now))} if names else set()
         return [action for action in found if alive.isdisjoint(action.lease_names)]

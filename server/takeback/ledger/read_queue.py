@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -13,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, text
 from takeback.core.queue import Comment, RecoveryItem
 from takeback.ledger import rows, unattended
 from takeback.ledger.columns import from_micros, to_micros
+from takeback.ledger.cursors import cursor_of, place_of
 from takeback.ledger.entries import AGE, OPEN, after, comment_from, item_from, recovery_comments, recovery_items
 from takeback.ledger.reader import Reader
 from takeback.ledger.schema import actions, runs
@@ -128,17 +127,16 @@ def _begun(tenant: str, ids: set[str]) -> Select[Any]:
 
 def _cursor(item: RecoveryItem) -> str:
     """Where the page after this entry begins."""
-    plain = f"q{to_micros(item.opened_at)}:{item.id}"
-    return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
+    return cursor_of(f"q{to_micros(item.opened_at)}:{item.id}")
 
 
 def _place(cursor: str) -> tuple[datetime, str]:
     """The time and the id that a cursor stands for. Raises LedgerFailure: it is not one of ours."""
     try:
-        plain = base64.urlsafe_b64decode(cursor[:_LONGEST_CURSOR] + "=" * (-len(cursor) % 4)).decode()
+        plain = place_of(cursor[:_LONGEST_CURSOR])
         kind, micros, id_ = plain[:1], *plain[1:].split(":", 1)
         at = from_micros(int(micros))
-    except (binascii.Error, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         kind, at, id_ = "", from_micros(0), ""
     if kind != "q" or not id_:
         raise LedgerFailure("this cursor is none of the queue's: begin again without one")

@@ -26,3 +26,8 @@ def quoted(value: JSON, most: int) -> str:
         return one_line(dumps(value).decode(), most)
     text = one_line(value, most)
     return text if _PLAIN.fullmatch(text) else dumps(text).decode()
+
+
+def with_the_rest(lines: list[str], left: int) -> list[str]:
+    """Lines for people, and how many more there are that are not shown."""
+    return [*lines, f"... and {left} more"] if left > 0 else lines

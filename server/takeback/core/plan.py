@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from takeback.core.action import Action
 from takeback.core.jsontext import JSON
+from takeback.core.operation import step_operation
 from takeback.core.phrases import quoted
 
 OnFailure = Literal["compensate", "stop"]
@@ -95,6 +97,12 @@ class PlanDocument:
             on_failure=document.get("on_failure", "compensate"),
             retries=int(document.get("retries", 1)),
         )
+
+
+def by_step(plan: PlanDocument, of: Action, actions: Iterable[Action]) -> dict[str, Action]:
+    """By the step's id: the action that it is, of those that belong to the plan `of`. Of several, the last one."""
+    names = {step_operation(tenant=of.tenant, plan=of.id, step=step.id): step.id for step in plan.steps}
+    return {names[one.operation]: one for one in actions if one.operation in names}
 
 
 # --- references ---

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from takeback.core.action import Action
@@ -14,14 +14,13 @@ from takeback.core.run import Run
 from takeback.core.states import UNSETTLED, VOID
 from takeback.core.vocabulary import COMPENSATIONS, Status, UndoOutcome, Verified
 from takeback.core.wording import changes, targets_of
+from takeback.guard.history import every
 from takeback.guard.judging import image_or_none
 from takeback.guard.services import Services
-from takeback.ports import HistoryQuery
 
 MOST: Final = 2000
 """Actions that an account looks at; what a run did beyond them is said to be left out."""
 
-_PAGE: Final = 200
 _NAMED: Final = 20
 _PROOF: Final = {
     Verified.YES: "read back",
@@ -91,14 +90,12 @@ async def account(services: Services, tenant: str, run_id: str) -> Account:
 
 async def actions_of(services: Services, tenant: str, run_id: str) -> tuple[list[Action], bool]:
     """The run's actions, oldest first, within a bound."""
-    query, found = HistoryQuery(tenant=tenant, run=run_id, limit=_PAGE), list[Action]()
-    while len(found) < MOST:
-        page = await services.ledger.history(query)
-        found += page.actions
-        if page.cursor is None:
-            return found[::-1], False
-        query = replace(query, cursor=page.cursor)
-    return found[:MOST][::-1], True
+    found: list[Action] = []
+    async for action in every(services, tenant, run_id):
+        if len(found) == MOST:
+            return found[::-1], True
+        found.append(action)
+    return found[::-1], False
 
 
 async def _changed(services: Services, action: Action) -> str:

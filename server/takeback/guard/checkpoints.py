@@ -12,7 +12,7 @@ from typing import Final
 from takeback.core.action import Action
 from takeback.core.images import Difference, differences
 from takeback.core.jsontext import JSON, dumps
-from takeback.core.phrases import LONGEST_REASON, one_line, quoted
+from takeback.core.phrases import LONGEST_REASON, one_line, quoted, with_the_rest
 from takeback.core.policy.decide import target_variables
 from takeback.core.run import ApprovalStatus, Checkpoint
 from takeback.core.states import UNSETTLED
@@ -178,13 +178,12 @@ async def resume(services: Services, caller: Caller, point: str) -> tuple[str, b
     """
     checkpoint = await find(services, caller.tenant, caller.run, point)
     if stale := await staleness(services, checkpoint):
-        what = "\n".join(f"- {one.line}" for one in stale[:_NAMED])
-        more = f"\n... and {len(stale) - _NAMED} more" if len(stale) > _NAMED else ""
+        what = with_the_rest([f"- {one.line}" for one in stale[:_NAMED]], len(stale) - _NAMED)
         lead = refused(
             f"checkpoint {checkpoint.name} ({checkpoint.id}) is stale: {len(stale)} of its targets changed since",
             "Look at them anew, and make another checkpoint.",
         )
-        return f"{lead}\n{what}{more}", False
+        return "\n".join([lead, *what]), False
     return told(checkpoint), True
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Final
 
 from takeback.core.action import Action
 from takeback.core.images import Image
-from takeback.core.operation import step_operation
 from takeback.core.phrases import LONGEST_REASON, quoted
-from takeback.core.plan import PlanDocument
+from takeback.core.plan import PlanDocument, by_step
 from takeback.core.plan_trail import plan_trail
 from takeback.core.queue import QueueState
 from takeback.core.trail import Facts, Sentence, trail
@@ -17,12 +18,21 @@ from takeback.core.voice import Audience
 from takeback.core.wording import targets_of
 from takeback.guard.judging import stored_image
 from takeback.guard.services import Services
-from takeback.ports import HistoryQuery, Page, Pruned, QueueEntry
+from takeback.ports import HistoryQuery, Pruned, QueueEntry
+
+_PAGE: Final = 200
 
 
-async def page(services: Services, query: HistoryQuery) -> Page:
-    """Some actions, newest first."""
-    return await services.ledger.history(query)
+async def every(services: Services, tenant: str, run: str) -> AsyncIterator[Action]:
+    """All actions of a run, newest first, read page by page."""
+    query = HistoryQuery(tenant=tenant, run=run, limit=_PAGE)
+    while True:
+        page = await services.ledger.history(query)
+        for action in page.actions:
+            yield action
+        if page.cursor is None:
+            return
+        query = replace(query, cursor=page.cursor)
 
 
 def line(action: Action) -> str:
@@ -97,7 +107,7 @@ async def _kept(services: Services, action: Action) -> tuple[Image | None, Image
 
 async def _others(services: Services, action: Action) -> tuple[Action, ...]:
     """What else the run did, the newest first, within a bound."""
-    page = await services.ledger.history(HistoryQuery(tenant=action.tenant, run=action.run, limit=200))
+    page = await services.ledger.history(HistoryQuery(tenant=action.tenant, run=action.run, limit=_PAGE))
     return tuple(a for a in page.actions if a.id != action.id and a.origin not in COMPENSATIONS)
 
 
@@ -115,9 +125,7 @@ async def explain(
 async def _steps(services: Services, plan: Action) -> dict[str, Facts]:
     """What is known of the steps of a plan that changed something, by their ids."""
     document = PlanDocument.from_document(plan.arguments)
-    by_operation = {step_operation(tenant=plan.tenant, plan=plan.id, step=step.id): step.id for step in document.steps}
-    found = await services.ledger.steps(plan.tenant, plan.id)
-    steps = {by_operation[one.operation]: one for one in found if one.operation in by_operation}
+    steps = by_step(document, plan, await services.ledger.steps(plan.tenant, plan.id))
     return {step: await facts_of(services, action) for step, action in steps.items()}
 
 

@@ -35,7 +35,7 @@ async def join(services: Services, work: Work, standing: Standing, action: Actio
         case Status.RUNNING | Status.IN_DOUBT:
             return await taken_over(services, work, standing, action)
         case Status.AWAITING_APPROVAL:
-            return await free(services, standing, await _still_pending(services, action))
+            return await free(services, standing, await still_pending(services, action))
         case Status.APPROVED:
             return await _approved(services, work, standing, action)
         case Status.NEEDS_OPERATOR:
@@ -86,7 +86,8 @@ async def taken_over(
         return own_word(unrecorded(action, why, sent=True), action, layer=RetryLayer.WORKFLOW)
 
 
-async def _still_pending(services: Services, action: Action) -> Reply:
+async def still_pending(services: Services, action: Action) -> Reply:
+    """That it still waits for a person; or that nobody answered in time, and it is denied now."""
     approval = await services.ledger.approval(action.tenant, action.approval or "")
     if services.clock.now() >= approval.expires_at:
         gone = await approving.expire(services, action, approval)

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from takeback.core.action import Action
 from takeback.core.jsontext import JSON, loads
-from takeback.core.plan import Group, PlanDocument, PlanStep, back_to, references
+from takeback.core.plan import Group, PlanDocument, PlanStep, back_to, by_step, references
 from takeback.core.queue import RecoveryItem
 from takeback.core.run import Checkpoint
 from takeback.core.states import Happening
 from takeback.core.vocabulary import Status, UndoOutcome
-from takeback.guard.plans import backing
-from takeback.guard.plans.stepping import Results, StepEnd, Stepper, operations
+from takeback.guard.plans.backing import take_back
+from takeback.guard.plans.stepping import Results, StepEnd, Stepper
 from takeback.guard.plans.telling import finished, progressed, stopped, waiting
 from takeback.guard.recording import Fact, blob, next_fact, recovery_item
 from takeback.guard.services import Services
@@ -70,16 +70,17 @@ class Driver:
     # --- what is known already ---
 
     async def _remember(self) -> None:
-        tenant, plan = self.caller.tenant, self.action.id
-        by_operation = operations(tenant, plan, self.plan.steps)
-        for one in await self.services.ledger.steps(tenant, plan):
-            if one.operation in by_operation:
-                self.results.actions[by_operation[one.operation]] = one
-        for checkpoint in await self.services.ledger.checkpoints(tenant, self.caller.run):
+        self.results.actions = await self._steps()
+        for checkpoint in await self.services.ledger.checkpoints(self.action.tenant, self.caller.run):
             body = checkpoint.body or {}
-            if body.get("plan") == plan:
+            if body.get("plan") == self.action.id:
                 for step, digest in (body.get(READS) or {}).items():
                     self.results.reads[step] = loads(await self.services.ledger.image(digest))
+
+    async def _steps(self) -> dict[str, Action]:
+        """By step: the action that it is, as it stands now."""
+        found = await self.services.ledger.steps(self.action.tenant, self.action.id)
+        return by_step(self.plan, self.action, found)
 
     async def _called_off(self) -> str | None:
         """Why nothing more is to be done, where somebody cancelled the plan."""
@@ -174,16 +175,11 @@ class Driver:
         error = self.action.error or {}
         keeps = int(error.get("keeps", 0))
         reason = f"plan {self.action.id}: {error.get('message', 'it was taken back')}"
-        actions = {a.operation: a for a in await self.services.ledger.steps(self.action.tenant, self.action.id)}
-        by_step = {
-            step: actions[operation]
-            for operation, step in operations(self.action.tenant, self.action.id, self.plan.steps).items()
-            if operation in actions
-        }
-        if not any(one.in_force or one.status is not Status.FAILED for one in by_step.values()):
+        steps = await self._steps()
+        if not any(one.in_force or one.status is not Status.FAILED for one in steps.values()):
             return await self._nothing_to_take_back(error)
-        report = await backing.take_back(self.services, self.caller, self.plan, by_step, keeps, reason)
-        text = report.text(backing.as_unwinding(self.action, report))
+        report = await take_back(self.services, self.caller, self.plan, steps, keeps, reason)
+        text = report.text(self.action.id)
         if report.waiting or report.frozen:
             await self.services.ledger.release(self.leases)
             when = "agreed" if report.waiting else "thawed what is frozen"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from takeback.core.action import Action
 from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.plan import PlanDocument
@@ -18,7 +16,7 @@ from takeback.guard.plans.judging import judged
 from takeback.guard.plans.previewing import seen
 from takeback.guard.recording import next_fact
 from takeback.guard.services import Services, caller_of
-from takeback.ports import Change, LeaseLost
+from takeback.ports import Change
 
 
 async def resume(services: Services, action: Action) -> None:
@@ -28,17 +26,17 @@ async def resume(services: Services, action: Action) -> None:
     if standing.refused_by is not None:
         return
     now = await services.ledger.action(action.tenant, action.id)
-    tools = [step.tool for step in PlanDocument.from_document(now.arguments).steps]
-    frozen = any_stopped(caller, tools, standing) is not None
+    plan = PlanDocument.from_document(now.arguments)
+    frozen = any_stopped(caller, [step.tool for step in plan.steps], standing) is not None
     stopped = standing.run_status is RunStatus.PAUSED or frozen
     if now.status is Status.APPROVED and not stopped:
-        plan = PlanDocument.from_document(now.arguments)
         steps, _ = judged(services, caller, plan)
-        await begun(services, now, standing.leases, await seen(services, plan, steps))
+        if await begun(services, now, standing.leases, await seen(services, plan, steps)) is not None:
+            return
     elif now.status in {Status.RUNNING, Status.COMPENSATING} and not stopped:
         await drive(services, caller, now, standing.leases)
-    with suppress(LeaseLost):
-        await services.ledger.release(standing.leases)
+        return
+    await services.ledger.release(standing.leases)
 
 
 async def call_off(services: Services, tenant: str, plan_id: str, *, by: str, reason: str) -> str:

@@ -10,7 +10,6 @@ from takeback.core.action import Action
 from takeback.core.canonical import NotCanonical
 from takeback.core.expressions import ExpressionError
 from takeback.core.jsontext import JSON, loads
-from takeback.core.operation import step_operation
 from takeback.core.phrases import one_line
 from takeback.core.plan import PlanStep, Unresolvable, resolved
 from takeback.core.policy.decide import Decision, Undecidable
@@ -186,8 +185,3 @@ def said(reply: Reply) -> str:
 
 def _failed(step: PlanStep, why: str) -> StepEnd:
     return StepEnd(step=step.id, kind="failed", why=one_line(why, _LONGEST_WHY))
-
-
-def operations(tenant: str, plan: str, steps: tuple[PlanStep, ...]) -> dict[str, str]:
-    """By logical operation: which step of a plan it is."""
-    return {step_operation(tenant=tenant, plan=plan, step=step.id): step.id for step in steps}

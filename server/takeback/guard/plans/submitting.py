@@ -15,11 +15,12 @@ from takeback.core.plan import PlanDocument, arranged, no_return, problems
 from takeback.core.run import Approval
 from takeback.core.states import Happening
 from takeback.core.vocabulary import RetryLayer, RunStatus, Status
-from takeback.core.wording import denied, in_progress, pending, refused
-from takeback.guard import approving
+from takeback.core.wording import in_progress, pending, refused
 from takeback.guard.answering import expired, run_stopped
+from takeback.guard.carrying import free
 from takeback.guard.closing import CLOSED
 from takeback.guard.freezing import any_stopped, told
+from takeback.guard.joining import still_pending
 from takeback.guard.plans.beginning import approach, begun, driven
 from takeback.guard.plans.facts import PlanRequest, first
 from takeback.guard.plans.judging import Judged, judged, shared
@@ -97,7 +98,7 @@ async def _translated(services: Services, document: Mapping[str, Any]) -> PlanDo
     except NotCanonical as error:
         raise _Refused(str(error)) from None
     plan = PlanDocument.from_document(document)
-    known = {step.tool: await services.catalog.current(step.tool) for step in plan.steps}
+    known = {tool: await services.catalog.current(tool) for tool in dict.fromkeys(step.tool for step in plan.steps)}
     if strange := sorted(name for name, entry in known.items() if entry is None):
         raise _Refused("; ".join(f"there is no tool {quoted(name, 60)}" for name in strange[:_MOST_PROBLEMS]))
     groups = tuple(
@@ -164,25 +165,25 @@ async def _act(
     """One round. None: look again."""
     known = standing.earlier
     if (stop := _stop(request, shown, standing)) is not None:
-        return await _free(services, standing, stop)
+        return await free(services, standing, stop)
     if standing.refused_by is not None:
         return await _join(services, known)
     if known is None and standing.tombstone is not None:
-        return await _free(services, standing, expired(standing.tombstone))
+        return await free(services, standing, expired(standing.tombstone))
     if known is None or known.status in _AGAIN:
         return await _new(services, request, shown, operation, standing, listener)
     match known.status:
         case Status.SUCCEEDED:
             plan = PlanDocument.from_document(known.arguments)
             text = f"Already done as {known.id}; nothing more is needed. [takeback {known.id}] {plan.title}"
-            return await _free(services, standing, own_word(text, known, layer=RetryLayer.MODEL, error=False))
+            return await free(services, standing, own_word(text, known, layer=RetryLayer.MODEL, error=False))
         case Status.AWAITING_APPROVAL:
-            return await _free(services, standing, await _pending(services, known))
+            return await free(services, standing, await still_pending(services, known))
         case Status.APPROVED:
             return await begun(services, known, standing.leases, shown, progress=request.progress)
         case Status.NEEDS_OPERATOR:
             text = refused(f"{known.id} waits for a person in the recovery queue", "Tell the user.")
-            return await _free(services, standing, own_word(text, known, layer=RetryLayer.HUMAN))
+            return await free(services, standing, own_word(text, known, layer=RetryLayer.HUMAN))
         case Status.FAILED:
             claimed = next_fact(services, known, Happening.CLAIM, detail="submitted again", error=None)
             await _write(services, claimed, standing.leases)
@@ -213,21 +214,13 @@ async def _join(services: Services, known: Action | None) -> Reply | None:
     return own_word(in_progress(now, round(within)), now, layer=RetryLayer.TOOL)
 
 
-async def _pending(services: Services, action: Action) -> Reply:
-    approval = await services.ledger.approval(action.tenant, action.approval or "")
-    if services.clock.now() >= approval.expires_at:
-        gone = await approving.expire(services, action, approval)
-        return own_word(denied(gone, "nobody answered in time"), gone, layer=RetryLayer.HUMAN)
-    return own_word(pending(action, approval), action, layer=RetryLayer.HUMAN, pending=approval)
-
-
 async def _new(
     services: Services, request: PlanRequest, shown: Shown, operation: str, standing: Standing, listener: Listener
 ) -> Reply:
     generation = standing.newest_generation + 1
     if listener.left:
         text = refused("it was cancelled before anything was done", "Nothing more is needed.")
-        return await _free(services, standing, own_word(text, layer=RetryLayer.MODEL))
+        return await free(services, standing, own_word(text, layer=RetryLayer.MODEL))
     if shown.asks:
         return await _ask(services, request, shown, operation, generation, standing)
     fact = first(services, request, shown, operation, generation, Happening.CLAIM)
@@ -261,11 +254,6 @@ async def _ask(
 
 async def _write(services: Services, fact: Fact, leases: tuple[Lease, ...]) -> None:
     await services.ledger.commit(Change(actions=(fact,), tenant=fact[1].tenant, leases=tuple(leases)))
-
-
-async def _free(services: Services, standing: Standing, reply: Reply) -> Reply:
-    await services.ledger.release(standing.leases)
-    return reply
 
 
 def _malformed(refusal: _Refused) -> Reply:

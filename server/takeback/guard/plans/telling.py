@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from takeback.core.action import Action
+from takeback.core.phrases import with_the_rest
 from takeback.core.plan import PlanDocument
 from takeback.core.wording import targets_of
 from takeback.guard.plans.stepping import StepEnd
@@ -51,8 +52,7 @@ def steps(plan: PlanDocument, actions: Mapping[str, Action]) -> list[str]:
     """The steps that did something, one line each, at most twenty."""
     done = [(step, actions[step.id]) for step in plan.steps if step.id in actions]
     found = [f"- {step.id}: {one.id} {one.name} {targets_of(one.targets)}, {one.status.value}" for step, one in done]
-    left = len(found) - _NAMED
-    return [*found[:_NAMED], f"... and {left} more"] if left > 0 else found
+    return with_the_rest(found[:_NAMED], len(found) - _NAMED)
 
 
 async def progressed(progress: ProgressSink | None, groups: int, plan: PlanDocument) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Final
 
 from takeback.core.action import Action
@@ -12,14 +11,13 @@ from takeback.core.run import Unwinding
 from takeback.core.vocabulary import COMPENSATIONS
 from takeback.guard import history
 from takeback.guard.services import Services
-from takeback.ports import Caller, Change, HistoryQuery, NotFound
+from takeback.ports import Caller, Change, NotFound
 
 LAST: Final = "last 1"
 PLAN: Final = "plan "
 _LAST: Final = re.compile(r"(?:the )?last(?: (\d{1,5}))?(?: changes?| actions?| writes?)?")
 _SINCE: Final = re.compile(r"since (.+)")
 _RUN: Final = re.compile(r"(?:the |this )?(?:whole )?run(?: ([\w-]+))?")
-_PAGE: Final = 200
 
 
 def spelled(what: str | None) -> str:
@@ -85,7 +83,12 @@ async def _steps(services: Services, caller: Caller, plan: str) -> tuple[Action,
     steps = [one for one in await services.ledger.steps(action.tenant, action.id) if one.in_force]
     if not steps:
         raise NotFound(f"nothing that {action.id} did stands")
-    return tuple(sorted(steps, key=lambda one: (one.sent_at or one.created_at, one.id), reverse=True))
+    return tuple(newest_first(steps))
+
+
+def newest_first(actions: Iterable[Action]) -> list[Action]:
+    """In the order in which they are taken back: what was sent last goes first."""
+    return sorted(actions, key=lambda one: (one.sent_at or one.created_at, one.id), reverse=True)
 
 
 async def _bounds(
@@ -121,15 +124,9 @@ async def _since(services: Services, caller: Caller, point: str) -> Callable[[Ac
 
 async def _writes(services: Services, tenant: str, run: str) -> AsyncIterator[Action]:
     """A run's writes, newest first, those aside that take others back."""
-    query = HistoryQuery(tenant=tenant, run=run, limit=_PAGE)
-    while True:
-        page = await services.ledger.history(query)
-        for action in page.actions:
-            if action.origin not in COMPENSATIONS:
-                yield action
-        if page.cursor is None:
-            return
-        query = replace(query, cursor=page.cursor)
+    async for action in history.every(services, tenant, run):
+        if action.origin not in COMPENSATIONS:
+            yield action
 
 
 async def remember(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from takeback.core.action import Action
+from takeback.core.phrases import with_the_rest
 from takeback.core.queue import EVERY_CAUSE, QueueDecision
 from takeback.core.run import Unwinding
 from takeback.core.states import Happening
@@ -85,12 +86,17 @@ class Report:
             or self.counts[UndoOutcome.FAILED]
         )
 
-    def text(self, unwinding: Unwinding) -> str:
-        """For people and models."""
+    @property
+    def total(self) -> int:
+        """How many were to go back."""
+        return self.kept + self.waiting + self.frozen + self.counts.total()
+
+    def text(self, what: str) -> str:
+        """For people and models; `what` was asked for is named by its id."""
         some = self.counts[UndoOutcome.COMPENSATED]
         parts = [f"{self.counts[UndoOutcome.EXACT]} exactly", *([f"{some} with residue"] if some else [])]
-        total = f"{self.gone} of {len(unwinding.actions)} ({', '.join(parts)})"
-        lead = f"[takeback {unwinding.id}] Undone: {total}, read back."
+        total = f"{self.gone} of {self.total} ({', '.join(parts)})"
+        lead = f"[takeback {what}] Undone: {total}, read back."
         others = [
             (self.counts[UndoOutcome.REFUSED], "refused and left as they are"),
             (self.counts[UndoOutcome.FAILED], "failed; a person is needed"),
@@ -113,7 +119,7 @@ async def unwind(services: Services, caller: Caller, unwinding: Unwinding, reaso
     if unwinding.what.startswith(PLAN) and report.complete:
         await _plan_is_back(services, unwinding, reason)
     return UndoAnswer(
-        report.text(unwinding),
+        report.text(unwinding.id),
         ok=report.complete,
         action=unwinding.id,
         outcome=outcome.value if outcome is not None else None,
@@ -139,8 +145,7 @@ def irreversible(actions: Sequence[Action]) -> list[Action]:
 def listing(services: Services, caller: Caller, actions: Sequence[Action]) -> list[str]:
     """For a preview: each action on a line, with what its undo is expected to come to and what must be approved."""
     lines = [_line(services, caller, action) for action in actions[:_NAMED]]
-    left = len(actions) - len(lines)
-    return [*lines, f"... and {left} more"] if left > 0 else lines
+    return with_the_rest(lines, len(actions) - len(lines))
 
 
 def _line(services: Services, caller: Caller, action: Action) -> str:

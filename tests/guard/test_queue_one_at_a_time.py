@@ -16,7 +16,7 @@ from takeback.guard.entries import Overtaken
 from takeback.ports import NotSent
 from takeback.testing import GuardForTests
 from tests.guard.test_life import HIGH, actions
-from tests.guard.test_taking_up import LEASE, Gate, two, worker
+from tests.guard.test_taking_up import LEASE, Gate, stall, two, worker
 from tests.guard.waiting import ANNA, BEN, closed, entries, in_doubt, the_entry
 from tests.guard.world import POLICY, Desk
 
@@ -26,12 +26,17 @@ async def contested(tmp_path: Path) -> AsyncIterator[tuple[GuardForTests, GuardF
     """Two guards, and a conflict in the queue that an undo can take back by now."""
     desk = Desk()
     async with two(POLICY, desk, tmp_path) as (one, other):
-        reply = await one.call("set", HIGH)
-        assert reply.action is not None
-        desk.records["T-1"]["priority"] = "theirs"
-        await one.undo(reply.action.id)
-        desk.records["T-1"]["priority"] = "high"
-        yield one, other, desk, (await the_entry(one)).item.id
+        yield one, other, desk, await a_conflict(one, desk)
+
+
+async def a_conflict(guard: GuardForTests, desk: Desk) -> str:
+    """The entry of an undo that met somebody else's edit, which is gone by now."""
+    reply = await guard.call("set", HIGH)
+    assert reply.action is not None
+    desk.records["T-1"]["priority"] = "theirs"
+    await guard.undo(reply.action.id)
+    desk.records["T-1"]["priority"] = "high"
+    return (await the_entry(guard)).item.id
 
 
 Contested = tuple[GuardForTests, GuardForTests, Desk, str]
@@ -98,12 +103,7 @@ async def test_a_decision_on_what_was_shown_before_it_changed_is_refused(contest
 async def test_a_guard_that_dies_before_the_undo_begins_gives_the_entry_back(contested: Contested) -> None:
     """Its claim stands, and nothing was sent."""
     one, other, desk, item = contested
-    gate = Gate("get")
-    desk.tools.gate = gate
-    doing = asyncio.ensure_future(one.use_cases.compensate(ANNA, item, reason="wrong record"))
-    await asyncio.wait_for(gate.reached.wait(), 5)
-    await one.use_cases.services.keeper.close()
-    desk.tools.gate = None
+    doing, gate = await stall(one, desk, one.use_cases.compensate(ANNA, item, reason="wrong record"), "get")
     assert (await the_entry(other)).state is QueueState.HANDLING
     one.clock.move(LEASE * 2)
     assert (await the_entry(other)).state is QueueState.OPEN
@@ -117,13 +117,8 @@ async def test_a_guard_that_dies_before_the_undo_begins_gives_the_entry_back(con
 
 async def test_a_guard_that_dies_in_the_undo_has_it_brought_to_its_end_once(contested: Contested) -> None:
     one, other, desk, item = contested
-    gate = Gate("set")
-    desk.tools.gate = gate
-    doing = asyncio.ensure_future(one.use_cases.compensate(ANNA, item, reason="wrong record"))
-    await asyncio.wait_for(gate.reached.wait(), 5)
+    doing, gate = await stall(one, desk, one.use_cases.compensate(ANNA, item, reason="wrong record"))
     desk.tools.functions["set"]({"id": "T-1", "priority": "normal"})  # it landed, and nobody heard of it
-    await one.use_cases.services.keeper.close()
-    desk.tools.gate = None
     one.clock.move(LEASE * 2)
     assert (await the_entry(other)).state is QueueState.OPEN
     again = await other.use_cases.compensate(BEN, item, reason="anna's machine died")
@@ -143,18 +138,8 @@ async def test_a_claim_of_a_process_that_provably_ended_is_not_waited_for(tmp_pa
     """Its lease has not run out, and the entry says that it is being handled."""
     desk, gone = Desk(), set[str]()
     async with two(POLICY, desk, tmp_path, gone) as (one, other):
-        reply = await one.call("set", HIGH)
-        assert reply.action is not None
-        desk.records["T-1"]["priority"] = "theirs"
-        await one.undo(reply.action.id)
-        desk.records["T-1"]["priority"] = "high"
-        item = (await the_entry(one)).item.id
-        gate = Gate("get")
-        desk.tools.gate = gate
-        doing = asyncio.ensure_future(one.use_cases.compensate(ANNA, item, reason="wrong record"))
-        await asyncio.wait_for(gate.reached.wait(), 5)
-        await one.use_cases.services.keeper.close()
-        desk.tools.gate = None
+        item = await a_conflict(one, desk)
+        doing, gate = await stall(one, desk, one.use_cases.compensate(ANNA, item, reason="wrong record"), "get")
         gone.add("one")
         assert (await the_entry(other)).state is QueueState.HANDLING
         assert (await other.use_cases.compensate(BEN, item, reason="anna's machine died")).done

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -23,6 +23,8 @@ from takeback.ports import Change, LedgerFailure, NotSent, OutcomeUnknown
 from takeback.testing import GuardForTests, ManualClock, NamedProcesses, guarded
 from tests.guard.test_life import HIGH, actions, said
 from tests.guard.world import POLICY, Desk
+
+T = TypeVar("T")
 
 LEASE = timedelta(seconds=20)
 SLOW = POLICY.replace('lands_within = "1s"', 'lands_within = "2m"')
@@ -73,15 +75,23 @@ def worker(guard: GuardForTests) -> Worker:
     return Worker(guard.use_cases.services, "acme")
 
 
-@asynccontextmanager
-async def stalled(guard: GuardForTests, desk: Desk, tool: str = "set") -> AsyncIterator[None]:
-    """A call that has reached its tool, of a guard that from then on does nothing any more until the end."""
+async def stall(
+    guard: GuardForTests, desk: Desk, doing: Coroutine[Any, Any, T], tool: str = "set"
+) -> tuple[asyncio.Task[T], Gate]:
+    """Something that a guard was at and that has reached a tool, where it waits; the guard keeps no lease any more."""
     gate = Gate(tool)
     desk.tools.gate = gate
-    call = asyncio.ensure_future(guard.call("set", HIGH))
+    task = asyncio.create_task(doing)
     await asyncio.wait_for(gate.reached.wait(), 5)
     await guard.use_cases.services.keeper.close()
     desk.tools.gate = None
+    return task, gate
+
+
+@asynccontextmanager
+async def stalled(guard: GuardForTests, desk: Desk, tool: str = "set") -> AsyncIterator[None]:
+    """A call that has reached its tool, of a guard that from then on does nothing any more until the end."""
+    call, gate = await stall(guard, desk, guard.call("set", HIGH), tool)
     try:
         yield
     finally:
@@ -251,12 +261,7 @@ async def test_an_undo_that_was_left_is_brought_to_its_end(tmp_path: Path) -> No
         before = dict(desk.records["T-1"])
         reply = await one.call("set", HIGH)
         assert reply.action is not None
-        gate = Gate("set")
-        desk.tools.gate = gate
-        undo = asyncio.ensure_future(one.undo(reply.action.id))
-        await asyncio.wait_for(gate.reached.wait(), 5)
-        await one.use_cases.services.keeper.close()
-        desk.tools.gate = None
+        undo, gate = await stall(one, desk, one.undo(reply.action.id))
         one.clock.move(LEASE * 2)
         await worker(other).sweep()
         one.clock.move(timedelta(seconds=5))
@@ -278,12 +283,7 @@ async def test_what_another_guard_brings_to_its_end_meanwhile_is_no_conflict(
     async with two(POLICY, desk, tmp_path) as (one, other):
         reply = await one.call("set", HIGH)
         assert reply.action is not None
-        gate = Gate("set")
-        desk.tools.gate = gate
-        undo = asyncio.ensure_future(one.undo(reply.action.id))
-        await asyncio.wait_for(gate.reached.wait(), 5)
-        await one.use_cases.services.keeper.close()
-        desk.tools.gate = None
+        undo, gate = await stall(one, desk, one.undo(reply.action.id))
         one.clock.move(LEASE * 2)
 
         async def late(*args: Any) -> Any:
@@ -310,12 +310,7 @@ async def test_a_worker_that_comes_late_does_not_undo_a_second_time(
     async with two(POLICY, desk, tmp_path) as (one, other):
         reply = await one.call("set", HIGH)
         assert reply.action is not None
-        gate = Gate("set")
-        desk.tools.gate = gate
-        undo = asyncio.ensure_future(one.undo(reply.action.id))
-        await asyncio.wait_for(gate.reached.wait(), 5)
-        await one.use_cases.services.keeper.close()
-        desk.tools.gate = None
+        undo, gate = await stall(one, desk, one.undo(reply.action.id))
         one.clock.move(LEASE * 2)
 
         async def late(*args: Any) -> Any:

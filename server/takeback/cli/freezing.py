@@ -142,16 +142,10 @@ def _chosen(
 
 
 def _switch(policy: PolicyPath, work: Callable[[Guard], Awaitable[Switched]], code: Exit) -> Switched:
-    async def told(guard: Guard) -> Switched | str:
-        try:
-            return await work(guard)
-        except NotSwitchable as error:
-            return f"Nothing was changed: {error}."
-
-    found = with_guard(policy, told)
-    if isinstance(found, str):
-        fail(found, code)
-    return found
+    try:
+        return with_guard(policy, work)
+    except NotSwitchable as problem:
+        fail(f"Nothing was changed: {problem}.", code)
 
 
 async def _known_tools(guard: Guard) -> set[str]:

@@ -272,14 +272,7 @@ def _decided(
     tenant: str | None = None,
 ) -> T:
     """What a decision came to; one that does not fit, or comes too late, is said on standard error."""
-
-    async def caught(guard: Guard) -> T | NotResolvable:
-        try:
-            return await work(guard)
-        except NotResolvable as error:
-            return error
-
-    found = with_guard(policy, caught, upstreams=upstreams, one_must_start=upstreams, tenant=tenant)
-    if isinstance(found, NotResolvable):
-        fail(f"Nothing was decided: {found}.", Exit.REFUSED)
-    return found
+    try:
+        return with_guard(policy, work, upstreams=upstreams, one_must_start=upstreams, tenant=tenant)
+    except NotResolvable as problem:
+        fail(f"Nothing was decided: {problem}.", Exit.REFUSED)

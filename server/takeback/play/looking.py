@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from takeback.bootstrap import client_of
 from takeback.core.expressions import Expression, ExpressionError
@@ -16,6 +16,8 @@ from takeback.play.scenario import WorldStep, filled
 from takeback.play.showing import Told, brief
 from takeback.ports import ToolClient
 
+T = TypeVar("T")
+
 CALL_TIMEOUT: Final = 60.0
 BETWEEN: Final = 0.1
 """Seconds between two looks, where one waits: a real system does not tell when it changes."""
@@ -25,18 +27,27 @@ async def looked(policy: Policy, look: WorldStep, saved: dict[str, str], within:
     """What is seen, at the latest when the time that it is given (in seconds; the look's own otherwise) is over."""
     upstream, _, tool = look.tool.partition(".")
     arguments = filled(look.args, saved)
-    until = asyncio.get_running_loop().time() + (look.within.total_seconds() if within is None else within)
     async with _direct(policy, upstream) as client:
-        while True:
+
+        async def once() -> tuple[JSON, Sequence[str]]:
             params = {"name": tool, "arguments": arguments}
             result = await client.request("tools/call", params, timeout=CALL_TIMEOUT)
             data = record(result)
-            failures = _unmet(look, result, data, saved)
-            if not failures or asyncio.get_running_loop().time() >= until:
-                break
-            await asyncio.sleep(BETWEEN)
+            return data, _unmet(look, result, data, saved)
+
+        data, failures = await until_met(once, look.within.total_seconds() if within is None else within)
     seen = {name: _at(data, name) for name in look.see} if look.see else data
-    return Told((f"world   {look.tool}({brief(arguments)}): {brief(seen)}",), failures)
+    return Told((f"world   {look.tool}({brief(arguments)}): {brief(seen)}",), tuple(failures))
+
+
+async def until_met(look: Callable[[], Awaitable[tuple[T, Sequence[str]]]], within: float) -> tuple[T, Sequence[str]]:
+    """What a look shows, and what of it is not as wanted: repeated until all is, or `within` seconds are over."""
+    until = asyncio.get_running_loop().time() + within
+    while True:
+        seen, failures = await look()
+        if not failures or asyncio.get_running_loop().time() >= until:
+            return seen, failures
+        await asyncio.sleep(BETWEEN)
 
 
 def _unmet(look: WorldStep, result: dict[str, Any], data: JSON, saved: dict[str, str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,7 @@ from takeback.core.jsontext import dumps
 from takeback.core.policy.load import Policy
 from takeback.core.results import is_error, text_of
 from takeback.play import showing
-from takeback.play.looking import BETWEEN, CALL_TIMEOUT, looked
+from takeback.play.looking import CALL_TIMEOUT, looked, until_met
 from takeback.play.scenario import ENDINGS, CallStep, Expect, KillStep, PersonStep, Scenario, ShowStep, Step, filled
 from takeback.play.showing import Told
 from takeback.ports import Answered, ToolFailure
@@ -198,15 +198,14 @@ class Player:
 
     async def _show(self, show: ShowStep) -> Told:
         arguments = filled(show.command, self.saved).split()
-        until = asyncio.get_running_loop().time() + show.within.total_seconds()
-        while True:
+
+        async def once() -> tuple[str, Sequence[str]]:
             code, output = await self.command(*arguments)
-            failures = showing.missing(output, filled(list(show.text), self.saved), show.no_text)
             if code != 0:
-                failures = [f"takeback {arguments[0]} ended with {code}"]
-            if not failures or asyncio.get_running_loop().time() >= until:
-                break
-            await asyncio.sleep(BETWEEN)
+                return output, [f"takeback {arguments[0]} ended with {code}"]
+            return output, showing.missing(output, filled(list(show.text), self.saved), show.no_text)
+
+        output, failures = await until_met(once, show.within.total_seconds())
         lines = (
             f"person  takeback {' '.join(arguments)}",
             *(f"        {line}" for line in output.rstrip().splitlines()),

@@ -69,7 +69,8 @@ async def resume(
             raise NotResolvable(str(problem)) from None
 
     entry = await find(services, tenant, named)
-    return await _handled(services, entry, QueueDecision.RESUME, work, by=by, reason=reason, seen=seen)
+    word = _word(QueueDecision.RESUME, by, reason, seen)
+    return await services.tasks.shielded(_claimed(services, entry, word, work))
 
 
 async def compensate(
@@ -95,8 +96,8 @@ async def compensate(
         return answer.text, answer.confirm
 
     entry = await find(services, caller.tenant, named)
-    by = caller.principal
-    return await _handled(services, entry, QueueDecision.COMPENSATE, work, by=by, reason=reason, seen=seen)
+    word = _word(QueueDecision.COMPENSATE, caller.principal, reason, seen)
+    return await services.tasks.shielded(_claimed(services, entry, word, work))
 
 
 def _meant(action: Action) -> str:
@@ -108,44 +109,38 @@ def _meant(action: Action) -> str:
     return action.original
 
 
-async def _handled(
-    services: Services,
-    entry: QueueEntry,
-    decision: QueueDecision,
-    work: Callable[[Action], Awaitable[Outcome]],
-    *,
-    by: str,
-    reason: str,
-    seen: int | None,
-) -> Resolved:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Word:
+    """What somebody decided, and which version of the entry they had before them, where that is known."""
+
+    decision: QueueDecision
+    by: str
+    reason: str
+    seen: int | None
+
+
+def _word(decision: QueueDecision, by: str, reason: str, seen: int | None) -> _Word:
+    """A decision as it is recorded. Raises NotResolvable: it says nothing of why."""
     if not reason.strip():
         raise NotResolvable("a reason is required")
-    why = one_line(reason, LONGEST_REASON)
-    return await services.tasks.shielded(_claimed(services, entry, decision, work, by=by, reason=why, seen=seen))
+    return _Word(decision=decision, by=by, reason=one_line(reason, LONGEST_REASON), seen=seen)
 
 
 async def _claimed(
-    services: Services,
-    entry: QueueEntry,
-    decision: QueueDecision,
-    work: Callable[[Action], Awaitable[Outcome]],
-    *,
-    by: str,
-    reason: str,
-    seen: int | None,
+    services: Services, entry: QueueEntry, word: _Word, work: Callable[[Action], Awaitable[Outcome]]
 ) -> Resolved:
     """Claim the entry, do the work, and give the entry back unless the work has closed it."""
-    open_to(entry, seen, by)
+    open_to(entry, word.seen, word.by)
     item = entry.item
     standing = await _lease(services, item)
     try:
         with services.keeper.keeping(standing.leases):
-            mine = replace(item, version=item.version + 1, handler=by, handling=decision.value)
-            await move(services, Change(queue=(mine,), tenant=item.tenant, leases=standing.leases), item, by)
+            mine = replace(item, version=item.version + 1, handler=word.by, handling=word.decision.value)
+            await move(services, Change(queue=(mine,), tenant=item.tenant, leases=standing.leases), item, word.by)
             try:
                 text, confirm = await work(await services.ledger.action(item.tenant, item.action))
             finally:
-                await _give_back(services, mine, standing, reason)
+                await _give_back(services, mine, standing, word.reason)
     finally:
         await services.ledger.release(standing.leases)
     now = await services.ledger.entry(item.tenant, item.id, services.clock.now())

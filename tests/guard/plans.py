@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from takeback.core.action import Action
+from takeback.core.run import Approval
 from takeback.core.vocabulary import ActionClass
 from takeback.guard.worker import Worker
 from takeback.ports import HistoryQuery
@@ -70,6 +71,13 @@ async def the_plan(guard: GuardForTests) -> Action:
     """The one plan that there is."""
     [found] = [one for one in await all_actions(guard) if one.action_class is ActionClass.WORKFLOW]
     return found
+
+
+async def answered(guard: GuardForTests, *, agree: bool = True) -> Approval:
+    """A person's answer to the one approval that waits."""
+    [approval] = await guard.ledger.approvals("acme")
+    await guard.decide(approval.id, agree=agree)
+    return approval
 
 
 async def sweep(guard: GuardForTests) -> None:

@@ -13,7 +13,21 @@ import pytest
 from takeback.core.run import ApprovalStatus
 from takeback.core.vocabulary import ActionClass, Origin, Status
 from takeback.ports import NotFound, NotSent, OutcomeUnknown
-from tests.guard.plans import THREE, all_actions, group, over, plan, status, step, submit, sweep, text, the, the_plan
+from tests.guard.plans import (
+    THREE,
+    all_actions,
+    answered,
+    group,
+    over,
+    plan,
+    status,
+    step,
+    submit,
+    sweep,
+    text,
+    the,
+    the_plan,
+)
 from tests.guard.test_retention import PRUNED, pruned
 from tests.guard.test_runs import lives
 from tests.guard.test_taking_up import Gate, two
@@ -177,8 +191,7 @@ async def test_one_answer_covers_what_an_earlier_step_with_a_reference_changes(t
     )
     async with over(desk, tmp_path, policy) as guard:
         await submit(guard, document)
-        [approval] = await guard.ledger.approvals("acme")
-        await guard.decide(approval.id, agree=True)
+        await answered(guard)
         result = await submit(guard, document)
     assert status(result) == "succeeded", text(result)
     assert desk.records["T-1"]["priority"] == "urgent"
@@ -219,8 +232,7 @@ async def test_an_answer_covers_only_what_was_shown(tmp_path: Path) -> None:
     desk = Desk()
     async with over(desk, tmp_path) as guard:
         await submit(guard, MAIL)
-        [approval] = await guard.ledger.approvals("acme")
-        await guard.decide(approval.id, agree=True)
+        approval = await answered(guard)
         desk.records["T-2"]["status"] = "waiting"  # by somebody else
         await sweep(guard)
         assert desk.effects == 0
@@ -240,8 +252,7 @@ async def test_a_step_that_changed_meanwhile_asks_by_itself(tmp_path: Path) -> N
     )
     async with over(desk, tmp_path, policy) as guard:
         await submit(guard, document)
-        [approval] = await guard.ledger.approvals("acme")
-        await guard.decide(approval.id, agree=True)
+        await answered(guard)
         desk.tools.gate = gate
         going = asyncio.create_task(submit(guard, document))
         await asyncio.wait_for(gate.reached.wait(), 10)
@@ -250,8 +261,7 @@ async def test_a_step_that_changed_meanwhile_asks_by_itself(tmp_path: Path) -> N
         result = await going
         assert "step rank waits" in text(result)
         assert desk.records["T-1"]["priority"] == "urgent"
-        [another] = await guard.ledger.approvals("acme")
-        await guard.decide(another.id, agree=True)
+        await answered(guard)
         await sweep(guard)
         assert (await the_plan(guard)).status is Status.SUCCEEDED
     assert desk.records["T-1"]["priority"] == "high"
@@ -261,8 +271,7 @@ async def test_a_denied_plan_does_nothing(tmp_path: Path) -> None:
     desk = Desk()
     async with over(desk, tmp_path) as guard:
         await submit(guard, MAIL)
-        [approval] = await guard.ledger.approvals("acme")
-        await guard.decide(approval.id, agree=False)
+        await answered(guard, agree=False)
         await sweep(guard)
         assert (await the_plan(guard)).status is Status.DENIED
     assert desk.effects == 0
@@ -272,8 +281,7 @@ async def test_an_answer_that_comes_too_late_begins_nothing(tmp_path: Path) -> N
     desk = Desk()
     async with over(desk, tmp_path) as guard:
         await submit(guard, MAIL)
-        [approval] = await guard.ledger.approvals("acme")
-        await guard.decide(approval.id, agree=True)
+        approval = await answered(guard)
         guard.clock.move(approval.expires_at - guard.clock.now())
         await sweep(guard)
         assert (await the_plan(guard)).status is Status.DENIED
@@ -438,8 +446,7 @@ async def test_two_that_go_on_at_once_do_nothing_twice(tmp_path: Path) -> None:
     desk = Desk()
     async with two(POLICY, desk, tmp_path) as (one, other):
         await submit(one, MAIL)
-        [approval] = await one.ledger.approvals("acme")
-        await one.decide(approval.id, agree=True)
+        await answered(one)
         await asyncio.gather(sweep(one), sweep(other))
         for guard in (one, other):
             await sweep(guard)
@@ -542,8 +549,7 @@ async def test_a_plan_that_waits_is_joined_by_the_client_that_comes_back(tmp_pat
         two_ = await life.guard()
         same = await submit(two_, MAIL)
         assert same["_meta"]["io.takeback/action"] == pending["_meta"]["io.takeback/action"]
-        [approval] = await two_.ledger.approvals("acme")
-        await two_.decide(approval.id, agree=True)
+        await answered(two_)
         assert status(await submit(two_, MAIL)) == "succeeded"
     assert len(life.desk.mails) == 1
 

@@ -247,14 +247,14 @@ async def test_rows_by_id_are_replaced(ledger: SqlLedger) -> None:
     await write(ledger, first("a1"), approvals=(an_approval("p1"),), queue=(an_item("q1"),), runs=(a_run(),))
     decided = an_approval("p1", status=ApprovalStatus.APPROVED, decided_at=NOW, decided_by="eve", how="console")
     closed = an_item("q1", version=2, closed_at=NOW, closed_by="eve", decision="close", reason="seen")
-    paused = a_run(status=RunStatus.PAUSED, reason="mismatch")
-    await ledger.commit(Change(approvals=(decided,), queue=(closed,), runs=(paused,), tenant="acme"))
+    over = a_run(status=RunStatus.ABANDONED, reason="mismatch")
+    await ledger.commit(Change(approvals=(decided,), queue=(closed,), runs=(over,), tenant="acme"))
     assert await ledger.approval("acme", "p1") == decided
     assert await ledger.approvals("acme") == []
     assert await ledger.approvals("acme", pending_only=False) == [decided]
     assert await ledger.queue("acme") == []
     assert await ledger.queue("acme", open_only=False) == [closed]
-    assert await ledger.run("acme", "r1") == paused
+    assert await ledger.run("acme", "r1") == over
 
 
 async def test_opening_a_run_twice_keeps_the_first(ledger: SqlLedger) -> None:

@@ -107,8 +107,8 @@ async def test_the_newest_action_that_is_not_void_is_the_earlier_one(ledger: Sql
 async def test_an_approach_knows_the_state_of_the_run(ledger: SqlLedger) -> None:
     await ledger.open_run(a_run())
     assert (await ledger.approach(approach("h1"))).run_status is RunStatus.OPEN
-    await ledger.commit(Change(runs=(a_run(status=RunStatus.PAUSED),), tenant="acme"))
-    assert (await ledger.approach(approach("h1"))).run_status is RunStatus.PAUSED
+    await ledger.commit(Change(runs=(a_run(status=RunStatus.ABANDONED),), tenant="acme"))
+    assert (await ledger.approach(approach("h1"))).run_status is RunStatus.ABANDONED
 
 
 async def test_the_successor_is_the_one_repeat(ledger: SqlLedger) -> None:

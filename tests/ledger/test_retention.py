@@ -81,7 +81,6 @@ async def test_what_waits_for_a_person_keeps_its_run(ledger: SqlLedger) -> None:
     for run, change in (
         ("r1", Change(queue=(an_item("q1", action="a1"),), tenant="acme")),
         ("r2", Change(approvals=(an_approval("p1", run="r2", action="a2"),), tenant="acme")),
-        ("r3", Change(runs=(a_run("r3", status=RunStatus.PAUSED),), tenant="acme")),
     ):
         await old(ledger, f"a{run[1]}", run=run)
         await ledger.commit(change)
@@ -169,7 +168,9 @@ async def test_runs_of_other_tenants_go_by_themselves(ledger: SqlLedger) -> None
 async def test_what_cannot_go_holds_nothing_up_that_is_pruned_bit_by_bit(ledger: SqlLedger) -> None:
     """More runs that wait for a person than one batch looks at; the last of all is the one that may go."""
     for number in range(45):
-        await ledger.open_run(a_run(f"r{number:02}", status=RunStatus.PAUSED))
+        await ledger.open_run(a_run(f"r{number:02}"))
+        waits = an_approval(f"p{number:02}", run=f"r{number:02}", action=f"b{number:02}")
+        await ledger.commit(Change(approvals=(waits,), tenant="acme"))
     await old(ledger, "a1", run="r99")
     steps = [await ledger.prune(KEPT, LATER, batches=1) for _ in range(4)]
     assert [step.runs for step in steps] == [0, 0, 1, 0]

@@ -74,6 +74,11 @@ async def _history(ledger: SqlLedger, tenant: str, **query: Any) -> Any:
     return (await ledger.history(HistoryQuery(tenant=tenant, **query))).actions
 
 
+async def worried(ledger: SqlLedger, tenant: str) -> Any:
+    [facts] = await ledger.facts_of_runs((a_run("r1", tenant=tenant),))
+    return facts.concerns or facts.unsettled
+
+
 async def entries(ledger: SqlLedger, tenant: str, **query: Any) -> Any:
     return (await ledger.entries(QueueQuery(tenant=tenant, **query), NOW)).entries
 
@@ -85,6 +90,7 @@ EMPTY: dict[str, Read] = {
     "history by text": lambda ledger, tenant: _history(ledger, tenant, text="T-a1"),
     "history by target": lambda ledger, tenant: _history(ledger, tenant, target="T-a1"),
     "runs": lambda ledger, tenant: ledger.runs(tenant),
+    "facts of runs": worried,
     "approvals": lambda ledger, tenant: ledger.approvals(tenant, pending_only=False),
     "queue": lambda ledger, tenant: ledger.queue(tenant, open_only=False),
     "entries": lambda ledger, tenant: entries(ledger, tenant, open_only=False),

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from takeback.core.jsontext import JSON
 from takeback.core.vocabulary import RunStatus
+
+IDLE: Final = timedelta(minutes=30)
+"""After so long without a call a run that nobody named closes, and the next call opens another."""
+
+CLOSED: Final = frozenset({RunStatus.FINISHED, RunStatus.ABANDONED})
+"""A run whose row says one of these takes no writes any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """Who works, for whom, and where the work stands. `request` is the user's own words where the client gave them.
 
+    `status` is open until somebody closes the run for good; `run_state.status_of` says where an open one stands.
     `owner` is the guard whose connection it was opened for, and `ended_at` when that connection ended in good order;
     `predecessor` is the run of a connection of the same client that had broken off before.
     """

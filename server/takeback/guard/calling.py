@@ -186,7 +186,7 @@ async def _written(services: Services, work: Work) -> Reply:
 
 def _counts(reply: Reply) -> bool:
     """Whether a reply can be part of a loop. Asking after what is under way, or waits for a person, runs nothing."""
-    return reply.frozen is None and _is_new(reply)
+    return reply.frozen is None and not reply.paused and _is_new(reply)
 
 
 def _is_new(reply: Reply) -> bool:

@@ -6,15 +6,12 @@ from dataclasses import replace
 from typing import Final
 
 from takeback.core.action import Action
-from takeback.core.run import ApprovalStatus, Run
+from takeback.core.run import CLOSED, ApprovalStatus, Run
 from takeback.core.states import Happening
 from takeback.core.vocabulary import RunStatus, Status
 from takeback.guard.recording import next_fact
 from takeback.guard.services import Services
 from takeback.ports import Change, HistoryQuery
-
-CLOSED: Final = frozenset({RunStatus.FINISHED, RunStatus.ABANDONED})
-"""A run in one of these takes no writes any more."""
 
 _WAITING: Final = (Status.AWAITING_APPROVAL, Status.APPROVED)
 _PAGE: Final = 200

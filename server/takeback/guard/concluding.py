@@ -16,6 +16,7 @@ from takeback.guard.breaking import Resting
 from takeback.guard.ending import LONGEST_JOB, end, mismatched, outcome_images, succeeded
 from takeback.guard.execution import Begun
 from takeback.guard.freezing import Frozen, told
+from takeback.guard.pausing import afterwards
 from takeback.guard.probing import probe, seen
 from takeback.guard.reading import take_image
 from takeback.guard.rebuilding import rebuilt
@@ -27,6 +28,7 @@ from takeback.guard.services import Services
 from takeback.ports import Busy
 
 CONTRADICTED: Final = "The tool reported an error, but reading back shows that it took effect: do not call again."
+_TOUCHED: Final = "reading back shows that the target changed all the same. Do not call again; tell the user."
 READ_BACK: Final = "the tool reported an error; reading back shows that it took effect"
 
 _VOID: Final = frozenset({"cancelled", "frozen"})
@@ -158,11 +160,8 @@ async def _tool_failed(
     await end(services, begun, fact, images)
     if sent.answered is not None and not touched:
         return Reply(answered=sent.answered, action=fact[1])
-    line = f"[takeback {fact[1].id}] The tool reported an error" + (
-        "; reading back shows that the target changed all the same. Do not call again; tell the user."
-        if touched
-        else "."
-    )
+    line = f"[takeback {fact[1].id}] The tool reported an error"
+    line += f"; {_TOUCHED}{afterwards(services, fact[1])}" if touched else "."
     if sent.answered is not None:
         return own_word(f"{line} It said: {shown(sent.said)}.", fact[1], layer=RetryLayer.HUMAN)
     if sent.job is not None:

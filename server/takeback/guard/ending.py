@@ -18,6 +18,7 @@ from takeback.core.vocabulary import COMPENSATIONS, RetryLayer, Status, Verified
 from takeback.core.wording import announcement, mismatch, shown
 from takeback.guard.closing import is_closed
 from takeback.guard.execution import Begun, labelled
+from takeback.guard.pausing import afterwards
 from takeback.guard.purposes import differing
 from takeback.guard.recording import Fact, blob, next_fact, recovery_item, settled, with_companions
 from takeback.guard.replies import Reply, own_result, own_word
@@ -112,7 +113,7 @@ def _answer(
     services: Services, action: Action, result: Mapping[str, Any] | None, changed: tuple[Any, ...], remark: str
 ) -> Reply:
     if action.verified is Verified.MISMATCH:
-        text = mismatch(action)
+        text = mismatch(action) + afterwards(services, action)
         if result is None:
             return own_word(text, action, layer=RetryLayer.HUMAN)
         return own_result({**result, "isError": True}, action, line=text)

@@ -146,5 +146,5 @@ async def _try_again(services: Services, action: Action) -> str:
     if (refusal := barred(services.catalog, work.entry, decision)) is not None:
         return refusal.text
     decision = as_repeated(decision, action.origin)
-    reply = await write(services, replace(work, decision=decision, listener=Listener()))
+    reply = await write(services, replace(work, decision=decision, listener=Listener(), on_a_word=True))
     return reply.text

@@ -14,6 +14,7 @@ from takeback.guard.carrying import begin, free, limit_stop
 from takeback.guard.execution import Begun, before_image, claim
 from takeback.guard.freezing import stopped
 from takeback.guard.judging import stored_image
+from takeback.guard.pausing import paused, until_looked_at
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.sending import whole_call
 from takeback.guard.services import Refusal, Services, Work
@@ -101,6 +102,8 @@ async def _approved(services: Services, work: Work, standing: Standing, action: 
         return await free(services, standing, stop)
     if standing.refused_by is not None or standing.occupants:
         return await wait_for_target(services, standing)
+    if worries := paused(services, work, standing):
+        return await until_looked_at(services, work, standing, worries)
     approval = await services.ledger.approval(action.tenant, action.approval or "")
     if services.clock.now() >= approval.expires_at:
         gone = await approving.expire(services, action, approval)

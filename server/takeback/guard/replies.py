@@ -22,7 +22,7 @@ class Reply:
     """The answer to a call: `result` is a tool result, or `answered` the upstream's own protocol error.
 
     `pending` is the approval that waits for a person, so that a face whose client can ask one may do so. `frozen` is
-    what stopped the call, where the stop switch did.
+    what stopped the call, where the stop switch did; `paused` that its run is, which stopped it.
     """
 
     result: dict[str, Any] | None = None
@@ -30,6 +30,7 @@ class Reply:
     action: Action | None = None
     pending: Approval | None = None
     frozen: Freeze | None = None
+    paused: bool = False
 
     @property
     def text(self) -> str:

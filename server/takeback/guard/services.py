@@ -216,7 +216,8 @@ class Work:
     `meant` is what tells its operation from others on the same tool and targets, where that belongs to a run;
     `inherits` is what the operation was called in the run before. `agreed` is what a person agreed to with the plan
     that it is a step of: a digest as an approval has one, or "" where what it changes could not be known then.
-    `takes_back` is the tool whose work it takes back by code, for the stop switch.
+    `takes_back` is the tool whose work it takes back by code, for the stop switch. `on_a_word`: a person wants it tried
+    now, so that a pause of its run does not stop it.
     """
 
     caller: Caller
@@ -243,6 +244,7 @@ class Work:
     inherits: str | None = None
     agreed: str | None = None
     takes_back: str = ""
+    on_a_word: bool = False
 
     @property
     def lease_names(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from takeback.guard.concluding import conclude
 from takeback.guard.ending import REBUILT, end, succeeded
 from takeback.guard.execution import Begun
 from takeback.guard.freezing import frozen_now, told
+from takeback.guard.pausing import afterwards
 from takeback.guard.probing import can_tell, probe
 from takeback.guard.reading import take_image
 from takeback.guard.rebuilding import rebuilt
@@ -198,7 +199,8 @@ async def _queue(services: Services, begun: Begun, diagnosis: Diagnosis, why: st
     await services.ledger.commit(
         Change(actions=facts, queue=queue, tenant=action.tenant, leases=begun.leases, release=begun.leases)
     )
-    return own_word(in_doubt(action, f"{why}; {diagnosis.why}", asked=asks), action, layer=RetryLayer.HUMAN)
+    text = in_doubt(action, f"{why}; {diagnosis.why}", asked=asks) + afterwards(services, action)
+    return own_word(text, action, layer=RetryLayer.HUMAN)
 
 
 async def _for_long(services: Services, begun: Begun) -> bool:

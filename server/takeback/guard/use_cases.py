@@ -23,6 +23,7 @@ from takeback.guard.checkpoints import Stale
 from takeback.guard.freezing import lines as frozen_lines
 from takeback.guard.freezing import unreadable
 from takeback.guard.offers import Offers
+from takeback.guard.pausing import lines as paused_lines
 from takeback.guard.plans.facts import PlanRequest
 from takeback.guard.plans.resuming import call_off
 from takeback.guard.plans.submitting import preview_only, submit
@@ -76,7 +77,7 @@ class UseCases:
             tenant=caller.tenant, run=caller.run, text=text, needs_attention=needs_attention, cursor=cursor
         )
         page = await self.services.ledger.history(query)
-        lines = [] if cursor or text else await frozen_lines(self.services, caller)
+        lines = [] if cursor or text else await self._stops(caller)
         lines += [history.line(found) for found in page.actions]
         if needs_attention:
             of_run = QueueQuery(tenant=caller.tenant, run=caller.run, limit=_MOST_ENTRIES)
@@ -85,6 +86,10 @@ class UseCases:
         if page.cursor:
             lines.append(f'More: call again with cursor "{page.cursor}".')
         return "\n".join(lines) or "Nothing yet: this run has made no change."
+
+    async def _stops(self, caller: Caller) -> list[str]:
+        """Why the run may write nothing now."""
+        return [*await frozen_lines(self.services, caller), *await paused_lines(self.services, caller)]
 
     async def undo(self, caller: Caller, *, what: str | None, reason: str, confirm: str | None) -> UndoAnswer:
         """Take back an action, the last few, everything since a point, or a run. What is not simple is previewed."""

@@ -11,18 +11,19 @@ from typing import Final, TypeAlias
 from takeback.core.action import Action
 from takeback.core.images import Image
 from takeback.core.operation import Compare, Expired, Go, Join, Refuse, Replay, judge_client_key
+from takeback.core.run import CLOSED
 from takeback.core.states import OCCUPYING, Happening
-from takeback.core.vocabulary import Origin, RetryLayer, RunStatus, Status
+from takeback.core.vocabulary import Origin, RetryLayer, Status
 from takeback.core.wording import denied, in_progress, pending, refused, withdrawn
 from takeback.guard import approving
 from takeback.guard.answering import expired, other_arguments, refuse, replay, run_stopped
 from takeback.guard.approaching import approached
 from takeback.guard.carrying import begin, free, limit_stop
-from takeback.guard.closing import CLOSED
 from takeback.guard.execution import before_image, claim, limits_of
 from takeback.guard.freezing import stopped
 from takeback.guard.joining import join, wait_for_target
 from takeback.guard.judging import compare, judge_call
+from takeback.guard.pausing import paused, until_looked_at
 from takeback.guard.recording import first
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.runs import in_run, inheriting, opened
@@ -118,7 +119,7 @@ def _own(work: Work, action: Action) -> bool:
 
 def _stopped(work: Work, standing: Standing) -> Reply | None:
     """Why nothing more is looked at: the run takes no writes, or the client's key was used for something else."""
-    if standing.run_status in {RunStatus.PAUSED, *CLOSED}:
+    if standing.run_status in CLOSED:
         return own_word(run_stopped(standing), layer=RetryLayer.HUMAN)
     known = standing.by_client_key if work.client_key is not None else None
     clash = judge_client_key(known, work.fingerprint) if known is not None else None
@@ -153,6 +154,8 @@ async def _go(services: Services, work: Work, standing: Standing, go: Go) -> Rep
         return await free(services, standing, stop)
     if standing.refused_by is not None or standing.occupants:
         return await wait_for_target(services, standing)
+    if worries := paused(services, work, standing):
+        return await until_looked_at(services, work, standing, worries)
     if (stop := limit_stop(services, work, standing)) is not None:
         return await free(services, standing, stop)
     before = await before_image(services, work)

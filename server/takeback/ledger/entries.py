@@ -51,6 +51,7 @@ recovery_items: Final = Table(
     Index("ix_recovery_items_tenant_action", "tenant", "action"),
     Index("ix_recovery_items_tenant_opened_at", "tenant", "opened_at", "id"),
     Index("ix_recovery_items_open", "tenant", "opened_at", "id", **only(OPEN)),
+    Index("ix_recovery_items_open_run", "tenant", "run", **only(OPEN)),
     Index("uq_recovery_items_cause", "tenant", "action", "cause", unique=True, **only(OPEN)),
 )
 

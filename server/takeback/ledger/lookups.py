@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, case, func, select, text
 
 from takeback.core.action import Action
 from takeback.core.vocabulary import RunStatus
-from takeback.ledger import freezes
+from takeback.ledger import concerns, freezes
 from takeback.ledger.database import any_of
 from takeback.ledger.leases import Grant
 from takeback.ledger.rows import action_from
@@ -58,6 +58,7 @@ def standings(connection: Connection, approaches: Sequence[Approach], grants: Se
     counts = _counters(connection, approaches)
     statuses = _run_statuses(connection, approaches)
     frozen = freezes.in_force(connection, _tenants(approaches))
+    worries = concerns.of_runs(connection, _tenants(approaches), _all(approaches, _run))
     pruned = graves(connection, _tenants(approaches), _all(approaches, _operation))
     return [
         Standing(
@@ -68,6 +69,7 @@ def standings(connection: Connection, approaches: Sequence[Approach], grants: Se
             occupants=_others(approach, occupants),
             counters={name: counts.get((approach.tenant, name), 0) for name in approach.counters},
             run_status=statuses.get((approach.tenant, approach.run)),
+            concerns=worries.get((approach.tenant, approach.run), ()),
             inherited=earlier.get((approach.tenant, approach.inherits), (None, -1))[0] if approach.inherits else None,
             freezes=frozen.get(approach.tenant, ()),
         )
@@ -158,12 +160,16 @@ def _counters(connection: Connection, approaches: Sequence[Approach]) -> dict[_K
 
 
 def _run_statuses(connection: Connection, approaches: Sequence[Approach]) -> dict[_Key, RunStatus]:
-    wanted = {"b_tenants": _tenants(approaches), "b_runs": _all(approaches, lambda approach: approach.run)}
+    wanted = {"b_tenants": _tenants(approaches), "b_runs": _all(approaches, _run)}
     return {(row.tenant, row.id): RunStatus(row.status) for row in connection.execute(_RUNS, wanted)}
 
 
 def _operation(approach: Approach) -> str:
     return approach.operation
+
+
+def _run(approach: Approach) -> str:
+    return approach.run
 
 
 def _tenants(approaches: Sequence[Approach]) -> list[str]:

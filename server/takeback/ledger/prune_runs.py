@@ -42,7 +42,6 @@ CLOSING: Final = "its retention is over"
 """Why a run is finished that is being removed."""
 
 _AT_ONCE: Final = 20
-_WAITING: Final = (RunStatus.PAUSED.value, RunStatus.RECOVERING.value)
 _MOVING: Final = frozenset(status.value for status in {Status.PLANNED, *UNSETTLED})
 _ORDER: Final = (runs.c.active_at, runs.c.tenant, runs.c.id)
 _REST: Final = ((approvals, approvals.c.id), (checkpoints, checkpoints.c.id), (unwindings, unwindings.c.id))
@@ -90,8 +89,6 @@ def _candidates(connection: Connection, place: Place | None, before: datetime, *
 
 def _may_go(connection: Connection, run: _Row, before: datetime) -> bool:
     """Whether a run is idle and everything in it is settled. Of one that is not idle, its last activity is noted."""
-    if run.status in _WAITING:
-        return False
     newest = _newest(connection, run)
     if newest >= before:
         connection.execute(update(runs).where(*_named(run)).values(active_at=newest))

@@ -8,7 +8,8 @@ from datetime import datetime
 from takeback.core.freezing import Freeze
 from takeback.core.pins.judge import Pin
 from takeback.core.run import Approval, Checkpoint, Run, Unwinding
-from takeback.ledger import freezes, pins, queries, rows, unattended
+from takeback.core.run_state import RunFacts
+from takeback.ledger import concerns, freezes, pins, queries, rows, unattended
 from takeback.ledger import runs as in_runs
 from takeback.ledger.reader import Reader
 
@@ -23,6 +24,10 @@ class RecordReads(Reader):
     async def runs(self, tenant: str, limit: int = 50) -> Sequence[Run]:
         """The most recently active runs first."""
         return [rows.run_from(row) for row in await self._all(queries.recent_runs(tenant, limit))]
+
+    async def facts_of_runs(self, runs: Sequence[Run]) -> Sequence[RunFacts]:
+        """What is going on in each of these runs of one tenant, in their order."""
+        return await self._read(lambda connection: concerns.facts(connection, runs))
 
     async def broken_off(
         self, tenant: str, principal: str, client: str, *, owner: str, since: datetime

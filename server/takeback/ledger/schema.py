@@ -39,7 +39,7 @@ from takeback.ledger.freezes import freezes as _freezes
 from takeback.ledger.tables import listed, only, tenant_check
 from takeback.ledger.tables import metadata as _metadata
 
-REVISION: Final = "0009"
+REVISION: Final = "0010"
 
 metadata: Final = _metadata
 

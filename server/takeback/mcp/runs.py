@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from takeback.core.canonical import digest
+from takeback.core.run import IDLE
 from takeback.mcp.exchange import RUN_KEY
 from takeback.ports import Clock, Ids, LedgerFailure
 
 log = logging.getLogger(__name__)
-
-IDLE: Final = 30 * 60.0
-"""Seconds after which a run that nobody named closes and the next call opens another."""
 
 FRESH: Final = 60.0
 """Seconds for which a run that guards share is used without asking the ledger for it again."""
@@ -82,14 +80,14 @@ class RunBook:
     def _opened(self, scope: tuple[str, ...]) -> str:
         now = self._clock.monotonic()
         run, used = self._open.get(scope, ("", 0.0))
-        if not run or now - used > IDLE:
+        if not run or now - used > IDLE.total_seconds():
             self._forget(now)
             run = self._ids.new("r")
         self._open[scope] = (run, now)
         return run
 
     def _forget(self, now: float) -> None:
-        for scope in [s for s, (_, used) in self._open.items() if now - used > IDLE]:
+        for scope in [s for s, (_, used) in self._open.items() if now - used > IDLE.total_seconds()]:
             del self._open[scope]
 
 

@@ -7,7 +7,6 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Final
 
 import uvicorn
@@ -16,12 +15,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from takeback import __version__
 from takeback.core.jsontext import MalformedJSON, dumps, loads_strict
+from takeback.core.run import IDLE
 from takeback.guard.use_cases import UseCases
 from takeback.mcp.face import Face, OwnTools
 from takeback.mcp.lane import CallLane
 from takeback.mcp.passing import Passing
 from takeback.mcp.relaying import relay
-from takeback.mcp.runs import IDLE, RunBook
+from takeback.mcp.runs import RunBook
 from takeback.mcp.server import McpServer
 from takeback.mcp.stdio import StdioTransport, carrying
 
@@ -43,7 +43,7 @@ def make_server(use_cases: UseCases, own: OwnTools, *, tenant: str, principal: s
     face = Face(use_cases, own, {"name": "takeback", "version": __version__})
 
     async def shared(scope: str, fresh: str) -> str:
-        return await services.ledger.shared_run(tenant, scope, fresh, services.clock.now(), timedelta(seconds=IDLE))
+        return await services.ledger.shared_run(tenant, scope, fresh, services.clock.now(), IDLE)
 
     return McpServer(face, passing, RunBook(services.clock, services.ids, shared), tenant=tenant, principal=principal)
 

@@ -10,9 +10,11 @@ from typing import Protocol
 from takeback.core.action import Action, Event
 from takeback.core.freezing import Freeze
 from takeback.core.operation import Tombstone
+from takeback.core.pausing import Concern
 from takeback.core.policy.schema import Retention
 from takeback.core.queue import Comment, RecoveryItem, Settled
 from takeback.core.run import Approval, Checkpoint, Run, Unwinding
+from takeback.core.run_state import RunFacts
 from takeback.core.vocabulary import RunStatus, Status
 from takeback.ports.queue import QueueLedger
 
@@ -85,7 +87,7 @@ class Standing:
     `earlier` is the newest action of the logical operation that is not void, `newest_generation` the highest generation
     ever allocated for it (-1: none), `tombstone` the newest pruned one of it that was not void. `by_client_key` is the
     action under the client's own key. `occupants` are other actions that occupy one of the targets. `run_status` is
-    None for an unknown run. `freezes` are all that are in force in the tenant.
+    None for an unknown run; `concerns` are what may pause it. `freezes` are all that are in force in the tenant.
     """
 
     leases: tuple[Lease, ...] = ()
@@ -97,6 +99,7 @@ class Standing:
     occupants: tuple[Action, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
     run_status: RunStatus | None = None
+    concerns: tuple[Concern, ...] = ()
     inherited: Action | None = None
     freezes: tuple[Freeze, ...] = ()
 
@@ -265,6 +268,9 @@ class Ledger(QueueLedger, Protocol):
 
     async def runs(self, tenant: str, limit: int = 50) -> Sequence[Run]:
         """The most recently active runs first."""
+
+    async def facts_of_runs(self, runs: Sequence[Run]) -> Sequence[RunFacts]:
+        """What is going on in each of these runs of one tenant, in their order."""
 
     async def action(self, tenant: str, action_id: str) -> Action:
         """One action. Raises NotFound; Pruned when retention took it."""

@@ -11,7 +11,6 @@ ANY: Final = "*"
 """Stands for every upstream's name and every rule's place."""
 
 LATER: Final[Mapping[tuple[str, ...], str]] = {
-    ("defaults", "pause"): "pause a run from this risk on",
     ("upstream", ANY, "stateful"): "know that a restart loses what the upstream remembered",
     ("rule", ANY, "confirm"): "ask a person to confirm what a call came to",
     ("rule", ANY, "stale"): "refuse a write whose target changed since the run last read it",

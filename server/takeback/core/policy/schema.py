@@ -77,7 +77,7 @@ class Defaults(_Table):
     announce: bool = True
     tenant: str = Field(default="default", min_length=1)
     user: str = Field(default="local", min_length=1)
-    pause: Risk | Literal["never"] | None = None
+    pause: Risk | Literal["never"] = Risk.MEDIUM
     reads_without_ledger: bool = False
     agent_tools: tuple[Literal["checkpoint", "plan"], ...] = ()
 

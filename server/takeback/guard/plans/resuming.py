@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from takeback.core.action import Action
+from takeback.core.pausing import pausing
 from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.plan import PlanDocument
+from takeback.core.run import CLOSED
 from takeback.core.states import Happening
-from takeback.core.vocabulary import RunStatus, Status
+from takeback.core.vocabulary import Status
 from takeback.core.wording import refused
 from takeback.guard import approving
 from takeback.guard.freezing import any_stopped
@@ -28,12 +30,12 @@ async def resume(services: Services, action: Action) -> None:
     now = await services.ledger.action(action.tenant, action.id)
     plan = PlanDocument.from_document(now.arguments)
     frozen = any_stopped(caller, [step.tool for step in plan.steps], standing) is not None
-    stopped = standing.run_status is RunStatus.PAUSED or frozen
-    if now.status is Status.APPROVED and not stopped:
+    paused = bool(pausing(standing.concerns, services.policy.file.defaults.pause))
+    if now.status is Status.APPROVED and not (frozen or paused or standing.run_status in CLOSED):
         steps, _ = judged(services, caller, plan)
         if await begun(services, now, standing.leases, await seen(services, plan, steps)) is not None:
             return
-    elif now.status in {Status.RUNNING, Status.COMPENSATING} and not stopped:
+    elif now.status in {Status.RUNNING, Status.COMPENSATING} and not frozen:  # each of its steps meets a pause itself
         await drive(services, caller, now, standing.leases)
         return
     await services.ledger.release(standing.leases)

@@ -160,7 +160,7 @@ class Stepper:
 def ended(step: str, reply: Reply) -> StepEnd:
     """What the guard's answer to a step's call says of it."""
     action, why = reply.action, said(reply)
-    if reply.frozen is not None:
+    if reply.frozen is not None or reply.paused:
         return StepEnd(step=step, kind="waits", why=why, action=action)
     if action is None:
         transient = (reply.result or {}).get("_meta", {}).get(f"{META}layer") == "tool"

@@ -10,17 +10,18 @@ from typing import Any, Final
 from takeback.core.action import Action
 from takeback.core.canonical import NotCanonical, canonical
 from takeback.core.operation import logical_operation
+from takeback.core.pausing import pausing
 from takeback.core.phrases import quoted
 from takeback.core.plan import PlanDocument, arranged, no_return, problems
-from takeback.core.run import Approval
+from takeback.core.run import CLOSED, Approval
 from takeback.core.states import Happening
-from takeback.core.vocabulary import RetryLayer, RunStatus, Status
+from takeback.core.vocabulary import RetryLayer, Status
 from takeback.core.wording import in_progress, pending, refused
 from takeback.guard.answering import expired, run_stopped
 from takeback.guard.carrying import free
-from takeback.guard.closing import CLOSED
 from takeback.guard.freezing import any_stopped, told
 from takeback.guard.joining import still_pending
+from takeback.guard.pausing import told as told_paused
 from takeback.guard.plans.beginning import approach, begun, driven
 from takeback.guard.plans.facts import PlanRequest, first
 from takeback.guard.plans.judging import Judged, judged, shared
@@ -164,7 +165,7 @@ async def _act(
 ) -> Reply | None:
     """One round. None: look again."""
     known = standing.earlier
-    if (stop := _stop(request, shown, standing)) is not None:
+    if (stop := _stop(services, request, shown, standing)) is not None:
         return await free(services, standing, stop)
     if standing.refused_by is not None:
         return await _join(services, known)
@@ -192,13 +193,17 @@ async def _act(
             return await driven(services, caller_of(known), known, standing.leases, request.progress)
 
 
-def _stop(request: PlanRequest, shown: Shown, standing: Standing) -> Reply | None:
-    """Why it does not begin: its run takes no writes, or something in it is frozen."""
-    if standing.run_status in {RunStatus.PAUSED, *CLOSED}:
+def _stop(services: Services, request: PlanRequest, shown: Shown, standing: Standing) -> Reply | None:
+    """Why it does not begin: its run takes no writes or is paused, or something in it is frozen."""
+    if standing.run_status in CLOSED:
         return own_word(run_stopped(standing), layer=RetryLayer.HUMAN)
     known, tools = standing.earlier, [step.tool for step in shown.plan.steps]
-    freeze = any_stopped(request.caller, tools, standing) if known is None or known.status in _BEGINS else None
-    return told(freeze) if freeze is not None else None
+    if known is not None and known.status not in _BEGINS:
+        return None
+    if (freeze := any_stopped(request.caller, tools, standing)) is not None:
+        return told(freeze)
+    worries = pausing(standing.concerns, services.policy.file.defaults.pause)
+    return told_paused(worries) if worries else None
 
 
 async def _join(services: Services, known: Action | None) -> Reply | None:

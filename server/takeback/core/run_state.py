@@ -1,0 +1,39 @@
+"""Where a run stands: by its row, and by what is going on in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from takeback.core.pausing import Concern, PauseFrom, pausing
+from takeback.core.run import CLOSED, IDLE, Run
+from takeback.core.vocabulary import RunStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What is going on in a run. `active_at`: its last call, or the last that happened to one.
+
+    `unsettled` counts the actions that are under way or wait for a person, `going_back` those of them that are being
+    taken back.
+    """
+
+    active_at: datetime
+    unsettled: int = 0
+    going_back: int = 0
+    concerns: tuple[Concern, ...] = ()
+
+
+def status_of(run: Run, facts: RunFacts, least: PauseFrom, now: datetime) -> RunStatus:
+    """Where a run stands, by its row and by what is going on in it. `least` is the risk from which it pauses.
+
+    A run that is over because its connection ended or it was idle is open again with the next call that names it.
+    """
+    if run.status in CLOSED:
+        return run.status
+    if facts.going_back:
+        return RunStatus.RECOVERING
+    if pausing(facts.concerns, least):
+        return RunStatus.PAUSED
+    over = now - facts.active_at > IDLE or (run.ended_at is not None and facts.active_at <= run.ended_at)
+    return RunStatus.FINISHED if over and not facts.unsettled else RunStatus.OPEN

@@ -12,6 +12,8 @@ from takeback.cli.context import DEFAULT_POLICY, AsJson, PolicyPath, Tenant, ten
 from takeback.cli.output import emit, say, table
 from takeback.core.action import Action
 from takeback.core.jsontext import JSON
+from takeback.core.pausing import worries
+from takeback.core.run_state import RunState
 from takeback.core.vocabulary import Status
 from takeback.core.voice import Audience
 from takeback.core.wording import shown
@@ -35,10 +37,22 @@ def runs(policy: PolicyPath = DEFAULT_POLICY, tenant: Tenant = None, as_json: As
 
     found = with_guard(policy, work)
     if as_json:
-        emit([jsonable(asdict(run)) for run in found])
+        emit([_run_json(state) for state in found])
         return
-    rows = [(r.id, r.status.value, r.principal, r.client, f"{r.opened_at:%Y-%m-%d %H:%M:%S}") for r in found]
-    table(("run", "status", "principal", "client", "opened (UTC)"), rows, empty="No runs yet.")
+    rows = [_run_row(state) for state in found]
+    head = ("run", "status", "principal", "client", "opened (UTC)", "active (UTC)", "paused by")
+    table(head, rows, empty="No runs yet.")
+
+
+def _run_json(state: RunState) -> Any:
+    here = {"status": state.status, "active_at": state.active_at}
+    return jsonable({**asdict(state.run), **here, "paused_by": [asdict(concern) for concern in state.paused_by]})
+
+
+def _run_row(state: RunState) -> tuple[str, ...]:
+    run, opened, active = state.run, state.run.opened_at, state.active_at
+    times = f"{opened:%Y-%m-%d %H:%M:%S}", f"{active:%Y-%m-%d %H:%M:%S}"
+    return run.id, state.status.value, run.principal, run.client, *times, worries(state.paused_by)
 
 
 def account(

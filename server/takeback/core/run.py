@@ -21,7 +21,7 @@ CLOSED: Final = frozenset({RunStatus.FINISHED, RunStatus.ABANDONED})
 class Run:
     """Who works, for whom, and where the work stands. `request` is the user's own words where the client gave them.
 
-    `status` is open until somebody closes the run for good; `run_state.status_of` says where an open one stands.
+    `status` is open until somebody closes the run for good; `run_state.state_of` says where an open one stands.
     `owner` is the guard whose connection it was opened for, and `ended_at` when that connection ended in good order;
     `predecessor` is the run of a connection of the same client that had broken off before.
     """

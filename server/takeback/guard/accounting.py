@@ -9,13 +9,15 @@ from typing import Final
 from takeback.core.action import Action
 from takeback.core.images import differences
 from takeback.core.jsontext import JSON
+from takeback.core.pausing import worries
 from takeback.core.queue import RecoveryItem
-from takeback.core.run import Run
+from takeback.core.run_state import RunState
 from takeback.core.states import UNSETTLED, VOID
 from takeback.core.vocabulary import COMPENSATIONS, Status, UndoOutcome, Verified
 from takeback.core.wording import changes, targets_of
 from takeback.guard.history import every
 from takeback.guard.judging import image_or_none
+from takeback.guard.pausing import states
 from takeback.guard.services import Services
 
 MOST: Final = 2000
@@ -34,7 +36,7 @@ _PROOF: Final = {
 class Account:
     """The three answers, each as lines made from the ledger alone, with the counts that they sum up."""
 
-    run: Run
+    state: RunState
     changed: tuple[str, ...] = ()
     undoable: tuple[str, ...] = ()
     proven: tuple[str, ...] = ()
@@ -45,9 +47,10 @@ class Account:
     def document(self) -> JSON:
         """As JSON."""
         return {
-            "run": self.run.id,
-            "status": self.run.status.value,
-            "request": self.run.request,
+            "run": self.state.run.id,
+            "status": self.state.status.value,
+            "paused_by": [one.action for one in self.state.paused_by],
+            "request": self.state.run.request,
             "changed": list(self.changed),
             "can_be_undone": list(self.undoable),
             "proven": list(self.proven),
@@ -64,7 +67,9 @@ class Account:
             ("Is it proven that what was taken back is back?", self.proven, "Nothing was taken back."),
             ("What is open?", self.open, "Nothing."),
         ]
-        lines = [f"Run {self.run.id} of {self.run.principal}, {self.run.status.value}."]
+        lines = [f"Run {self.state.run.id} of {self.state.run.principal}, {self.state.status.value}."]
+        if self.state.paused_by:
+            lines.append(f"Its writes wait: {worries(self.state.paused_by)}.")
         for question, answers, none in parts:
             lines += [question, *(f"- {answer}" for answer in answers or (none,))]
         return "\n".join([*lines, *([f"(only the newest {MOST} actions were looked at)"] if self.left_out else [])])
@@ -72,13 +77,13 @@ class Account:
 
 async def account(services: Services, tenant: str, run_id: str) -> Account:
     """The account of one run. Raises NotFound."""
-    run = await services.ledger.run(tenant, run_id)
+    [state] = await states(services, (await services.ledger.run(tenant, run_id),))
     actions, left_out = await actions_of(services, tenant, run_id)
     writes = [one for one in actions if not one.is_plan]
     standing = [one for one in writes if one.in_force and one.origin not in COMPENSATIONS]
-    queue = [item for item in await services.ledger.queue(tenant) if item.run == run_id]
+    queue = await services.ledger.queue(tenant, run=run_id)
     return Account(
-        run=run,
+        state=state,
         changed=tuple([await _changed(services, one) for one in standing]),
         undoable=tuple(_undoable(standing)),
         proven=tuple(_proven(one) for one in writes if one.status is Status.COMPENSATED),

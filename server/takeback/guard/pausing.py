@@ -13,6 +13,8 @@ from takeback.core.action import Action
 from takeback.core.pausing import PAUSES, Concern, pausing, worries
 from takeback.core.pausing import paused as paused_text
 from takeback.core.queue import Cause
+from takeback.core.run import Run
+from takeback.core.run_state import RunState, state_of
 from takeback.core.vocabulary import COMPENSATIONS, RetryLayer, Status
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.services import Services, Work
@@ -53,12 +55,18 @@ def afterwards(services: Services, action: Action) -> str:
     return f" {PAUSES}" if pausing((concern,), services.policy.file.defaults.pause) else ""
 
 
+async def states(services: Services, runs: Sequence[Run]) -> list[RunState]:
+    """Where each of these runs of one tenant stands now. Raises LedgerFailure."""
+    least, now = services.policy.file.defaults.pause, services.clock.now()
+    found = await services.ledger.facts_of_runs(runs)
+    return [state_of(run, facts, least, now) for run, facts in zip(runs, found, strict=True)]
+
+
 async def lines(services: Services, caller: Caller) -> list[str]:
     """For an agent that looks around: why its run is paused. Raises LedgerFailure."""
     try:
         run = await services.ledger.run(caller.tenant, caller.run)
     except NotFound:
         return []
-    [facts] = await services.ledger.facts_of_runs((run,))
-    concerns = pausing(facts.concerns, services.policy.file.defaults.pause)
-    return [f"Paused: {worries(concerns)}."] if concerns else []
+    [state] = await states(services, (run,))
+    return [f"Paused: {worries(state.paused_by)}."] if state.paused_by else []

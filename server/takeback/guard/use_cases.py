@@ -12,6 +12,7 @@ from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.queue import Comment, RecoveryItem
 from takeback.core.redaction import is_redacted
 from takeback.core.run import Approval, Checkpoint, Run
+from takeback.core.run_state import RunState
 from takeback.core.trail import Sentence, as_text
 from takeback.core.vocabulary import Origin, RetryLayer, Status
 from takeback.core.voice import Audience
@@ -24,6 +25,7 @@ from takeback.guard.freezing import lines as frozen_lines
 from takeback.guard.freezing import unreadable
 from takeback.guard.offers import Offers
 from takeback.guard.pausing import lines as paused_lines
+from takeback.guard.pausing import states
 from takeback.guard.plans.facts import PlanRequest
 from takeback.guard.plans.resuming import call_off
 from takeback.guard.plans.submitting import preview_only, submit
@@ -259,9 +261,9 @@ class UseCases:
         """A page of what needs a look, the longest waiting first."""
         return await self.services.ledger.entries(query, self.services.clock.now())
 
-    async def runs(self, tenant: str) -> Sequence[Run]:
-        """Runs, the most recently active first."""
-        return await self.services.ledger.runs(tenant)
+    async def runs(self, tenant: str) -> Sequence[RunState]:
+        """Runs with where they stand, the most recently active first."""
+        return await states(self.services, await self.services.ledger.runs(tenant))
 
 
 def _told(text: str) -> dict[str, Any]:

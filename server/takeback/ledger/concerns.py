@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, String, case, func, literal, null, select, text, union_all
+from sqlalchemy import Connection, Select, String, and_, case, func, literal, null, or_, select, text, union_all
 
 from takeback.core.pausing import WORRYING, Concern
 from takeback.core.queue import Cause
@@ -35,19 +35,29 @@ _DOUBT: Final = select(
     text(f"actions.{UNDECIDED}"),
     text(f"actions.status = '{Status.IN_DOUBT.value}'"),
 )
-_QUEUED: Final = select(
-    recovery_items.c.tenant,
-    recovery_items.c.run,
-    recovery_items.c.action,
-    recovery_items.c.cause,
-    recovery_items.c.risk,
-    recovery_items.c.opened_at.label("since"),
-    recovery_items.c.id.label("item"),
-).where(
-    any_of(recovery_items.c.tenant, "b_tenants"),
-    any_of(recovery_items.c.run, "b_runs"),
-    text(f"recovery_items.{OPEN}"),
-    text(f"recovery_items.cause IN ({listed(WORRYING)})"),
+_QUEUED: Final = (
+    select(
+        recovery_items.c.tenant,
+        recovery_items.c.run,
+        recovery_items.c.action,
+        recovery_items.c.cause,
+        recovery_items.c.risk,
+        recovery_items.c.opened_at.label("since"),
+        recovery_items.c.id.label("item"),
+    )
+    .join_from(
+        recovery_items,
+        actions,
+        and_(actions.c.tenant == recovery_items.c.tenant, actions.c.id == recovery_items.c.action),
+    )
+    .where(
+        any_of(recovery_items.c.tenant, "b_tenants"),
+        any_of(recovery_items.c.run, "b_runs"),
+        text(f"recovery_items.{OPEN}"),
+        text(f"recovery_items.cause IN ({listed(WORRYING)})"),
+        # What was in doubt and proved to have no effect worries nobody; its entry asks whether to try it again.
+        or_(actions.c.status != Status.FAILED.value, actions.c.in_force),
+    )
 )
 _CONCERNS: Final = union_all(_DOUBT, _QUEUED)
 

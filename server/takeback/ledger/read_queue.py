@@ -25,9 +25,11 @@ _LONGEST_CURSOR: Final = 400
 class QueueReads(Reader):
     """The recovery queue, as `takeback.ports.QueueLedger` describes it."""
 
-    async def queue(self, tenant: str, *, open_only: bool = True) -> Sequence[RecoveryItem]:
-        """Recovery items, oldest first."""
-        return [item_from(row) for row in await self._all(_items(tenant, open_only=open_only).order_by(*AGE))]
+    async def queue(self, tenant: str, *, run: str | None = None, open_only: bool = True) -> Sequence[RecoveryItem]:
+        """Recovery items (of one run, where it is named), oldest first."""
+        items = _items(tenant, open_only=open_only)
+        items = items if run is None else items.where(recovery_items.c.run == run)
+        return [item_from(row) for row in await self._all(items.order_by(*AGE))]
 
     async def items_of(self, tenant: str, action_id: str, *, open_only: bool = True) -> Sequence[RecoveryItem]:
         """The items of one action, oldest first."""

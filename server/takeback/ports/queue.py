@@ -63,8 +63,8 @@ class QueuePage:
 class QueueLedger(Protocol):
     """What is read of the recovery queue. It is written by `Ledger.commit`."""
 
-    async def queue(self, tenant: str, *, open_only: bool = True) -> Sequence[RecoveryItem]:
-        """Recovery items, oldest first."""
+    async def queue(self, tenant: str, *, run: str | None = None, open_only: bool = True) -> Sequence[RecoveryItem]:
+        """Recovery items (of one run, where it is named), oldest first."""
 
     async def entries(self, query: QueueQuery, now: datetime) -> QueuePage:
         """A page of entries. Raises LedgerFailure for a cursor that is none, or a text that is too long."""

@@ -111,6 +111,7 @@ EMPTY: dict[str, Read] = {
     "freezes": lambda ledger, tenant: ledger.freezes(tenant),
     "frozen": lambda ledger, tenant: ledger.frozen(tenant),
     "steps": lambda ledger, tenant: ledger.steps(tenant, "w1"),
+    "unverified": lambda ledger, tenant: ledger.unverified(tenant),
     "agreed plans": lambda ledger, tenant: ledger.agreed_plans(tenant, NOW + timedelta(days=1)),
     "unwindings": lambda ledger, tenant: ledger.unwindings(tenant, "r1"),
     "unattended": lambda ledger, tenant: ledger.unattended(tenant, NOW + timedelta(days=1)),

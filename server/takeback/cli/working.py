@@ -65,6 +65,8 @@ def _report(swept: Swept, as_json: bool) -> None:
     parts = [
         (swept.settled, "settled or gone on with"),
         (swept.left, "cannot be decided yet"),
+        (swept.verified, "read back as expected after all"),
+        (swept.unverified, "still not read back as expected"),
         (swept.expired, "approvals expired"),
     ]
     lines = [f"{len(ids)} {what}: {', '.join(ids)}." for ids, what in parts if ids]

@@ -13,7 +13,7 @@ from typing import Any, Final
 from takeback.core.jsontext import JSON
 from takeback.core.phrases import one_line
 from takeback.core.states import OCCUPYING, Happening, next_status
-from takeback.core.vocabulary import ActionClass, Does, Effect, Origin, Risk, Status, Verified
+from takeback.core.vocabulary import COMPENSATIONS, ActionClass, Does, Effect, Origin, Risk, Status, Verified
 
 PLAN: Final = ("takeback", "plan")
 """The upstream and the tool by which a plan stands in the ledger."""
@@ -129,6 +129,12 @@ class Action:
     def occupies(self) -> bool:
         """Whether it keeps other writes off its targets: under way, or a person must say whether it took effect."""
         return self.status in OCCUPYING or (self.status is Status.NEEDS_OPERATOR and not self.in_force)
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether an effect stands that could not be read back yet."""
+        told = self.is_plan or self.origin in COMPENSATIONS or self.verified is not Verified.NOT_YET
+        return self.status is Status.SUCCEEDED and self.in_force and not told
 
     @property
     def lease_names(self) -> tuple[str, ...]:

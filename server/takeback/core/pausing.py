@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from takeback.core.queue import Cause
-from takeback.core.vocabulary import Risk
+from takeback.core.vocabulary import PauseFrom, Risk
 from takeback.core.wording import refused
-
-PauseFrom = Risk | Literal["never"]
-"""The least risk of an action that pauses its run."""
 
 WORRYING: Final = frozenset({Cause.MISMATCH, Cause.PARTIAL, Cause.IN_DOUBT, Cause.UNDO_FAILED})
 """Why an entry of the recovery queue pauses its run: the world may not be as the agent believes."""
@@ -38,7 +35,7 @@ def pausing(concerns: Iterable[Concern], least: PauseFrom) -> tuple[Concern, ...
         return ()
     found: dict[str, Concern] = {}
     for one in sorted(concerns, key=lambda one: (one.item is None, one.since, one.action)):
-        if one.risk.rank >= least.rank:
+        if one.risk.rank >= Risk(least).rank:
             found.setdefault(one.action, one)
     return tuple(found.values())
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from takeback.core.pausing import Concern, PauseFrom, pausing
+from takeback.core.pausing import Concern, pausing
 from takeback.core.run import CLOSED, IDLE, Run
-from takeback.core.vocabulary import RunStatus
+from takeback.core.vocabulary import PauseFrom, RunStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

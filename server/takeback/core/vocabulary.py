@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 
 class ActionClass(StrEnum):
@@ -44,6 +44,10 @@ class Risk(StrEnum):
     def rank(self) -> int:
         """0 for low, 1 for medium, 2 for high."""
         return ("low", "medium", "high").index(self.value)
+
+
+PauseFrom = Literal["low", "medium", "high", "never"]
+"""The least risk of an action that pauses its run."""
 
 
 class Status(StrEnum):

@@ -58,7 +58,7 @@ def announcement(action: Action, differing: Sequence[Difference]) -> str:
     """The line that a write's result ends with."""
     target = ", ".join(one_line(target.id, LONGEST_NAME) for target in action.targets)
     what = changes(differing) or _without_images(action)
-    verified = {Verified.YES: "", Verified.IMPOSSIBLE: " Not read back.", Verified.NOT_YET: " Not read back."}
+    verified = {Verified.YES: "", Verified.IMPOSSIBLE: " Not read back.", Verified.NOT_YET: " Not read back yet."}
     undo = (action.forecast or {}).get("text", "impossible")
     return f"[takeback {action.id}] {target} {what}.{verified.get(action.verified, '')} Undo: {undo}.".replace(
         "]  ", "] "

@@ -90,7 +90,8 @@ def _outcome(services: Services, action: Action, decision: Decision, by: str, re
     changes: dict[str, Any] = {"settled_at": services.clock.now()}
     match decision:
         case "took_effect":
-            return (next_fact(services, action, Happening.SUCCEED, actor=by, detail=reason, in_force=True, **changes),)
+            changes |= {"in_force": True, "verified": Verified.IMPOSSIBLE}  # a word, and nothing that was read
+            return (next_fact(services, action, Happening.SUCCEED, actor=by, detail=reason, **changes),)
         case "no_effect":
             return (next_fact(services, action, Happening.FAIL, actor=by, detail=reason, **changes),)
         case "close":

@@ -10,7 +10,7 @@ from takeback.core.action import Action, Target
 from takeback.core.images import Image
 from takeback.core.jsontext import JSON
 from takeback.core.queue import UNKNOWN_OUTCOME, Cause, RecoveryItem, Settled
-from takeback.core.redaction import hidden
+from takeback.core.redaction import hidden, is_redacted
 from takeback.core.results import version_of
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
@@ -54,10 +54,10 @@ async def succeeded(
     wrong = verification.verified is Verified.MISMATCH
     stored_before = services.stored_image(begun.before, work.redact) if begun.before is not None else None
     stored_after = services.stored_image(after, work.redact) if after is not None else None
-    held = _without_secrets(services, work)
+    held = without_secrets(services, work)
     changes: dict[str, Any] = {
         "attempts": begun.action.attempts + attempts,
-        "verified": verification.verified,
+        "verified": _verified(begun, verification),
         "mismatch": mismatched(services, work, verification, sent, after) if wrong else None,
         "in_force": True,
         "error": None,
@@ -82,6 +82,14 @@ async def succeeded(
     return _answer(services, fact[1], result, changed, remark)
 
 
+def _verified(begun: Begun, verification: Verification) -> Verified:
+    """The verdict; "not yet" where the target could not be read, which a worker tries again."""
+    passing = verification.verified is Verified.IMPOSSIBLE and verification.reason == "unreadable"
+    if passing and begun.work.origin not in COMPENSATIONS and not is_redacted(begun.action.arguments):
+        return Verified.NOT_YET
+    return verification.verified
+
+
 def mismatched(services: Services, work: Work, verification: Verification, sent: Sent, after: Image | None) -> JSON:
     """What was expected and what was found; `ours` where a version proves that what was found is what the call left."""
     found = services.redacted(verification.as_json(), work.redact)
@@ -94,7 +102,7 @@ def _named(targets: tuple[Target, ...]) -> list[str]:
     return [target.lease_name for target in targets]
 
 
-def _without_secrets(services: Services, work: Work) -> Work:
+def without_secrets(services: Services, work: Work) -> Work:
     """The work as it may be stored: what the rule redacts is marked wherever the arguments occur."""
     args = services.redacted(work.variables.get("args"), work.redact)
     hide = hidden(work.variables.get("args"), work.redact)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
 
 from takeback.core.action import Action
-from takeback.core.jsontext import JSON
-from takeback.core.queue import EVERY_CAUSE, Cause
+from takeback.core.queue import EVERY_CAUSE
 from takeback.core.redaction import is_redacted
-from takeback.core.results import record
 from takeback.core.states import Happening
 from takeback.core.vocabulary import COMPENSATIONS, Origin, Status, Verified
 from takeback.core.wording import shown
@@ -17,18 +14,14 @@ from takeback.guard.barring import barred, cautioned
 from takeback.guard.calling import as_repeated
 from takeback.guard.entries import NotResolvable
 from takeback.guard.joining import taken_over
-from takeback.guard.judging import stored_image
 from takeback.guard.plans.resuming import resume as resume_plan
-from takeback.guard.reading import take_image
-from takeback.guard.recording import blob, next_fact, settled
+from takeback.guard.recording import next_fact, settled
+from takeback.guard.rereading import NotReadable, read_again
 from takeback.guard.resuming import NotResumable, work_again
 from takeback.guard.services import Listener, Services, Work
 from takeback.guard.suggesting import UNKNOWN, had_none, is_unknown, is_wrong
-from takeback.guard.undo.dependencies import result_of
 from takeback.guard.writing import look, write
 from takeback.ports import Change, Pruned, Standing
-
-_OVER: Final = frozenset({Cause.MISMATCH, Cause.PARTIAL})
 
 
 async def go_on(services: Services, action: Action, *, by: str) -> str:
@@ -93,44 +86,16 @@ async def _under_leases(services: Services, work: Work, action: Action) -> Stand
 async def _read_again(services: Services, action: Action, by: str) -> str:
     """Whether the target is by now as it should be."""
     try:
-        result = await result_of(services, action)
-    except Pruned as gone:
-        raise NotResolvable(str(gone)) from None
-    answered: JSON = record(result) if result is not None else None
-    work = work_again(services, action)
-    work = work.purpose.located(work, answered)
-    if not work.readings:
-        raise NotResolvable(f"there is no way to read back what {action.id} did")
-    standing = await _under_leases(services, work, action)
-    try:
-        with services.keeper.keeping(standing.leases):
-            return await _reread(services, work, standing, action, answered, by)
-    finally:
-        await services.ledger.release(standing.leases)
-
-
-async def _reread(services: Services, work: Work, standing: Standing, action: Action, answered: JSON, by: str) -> str:
-    try:
-        before = await stored_image(services, action.before)
-    except Pruned as gone:
-        raise NotResolvable(str(gone)) from None
-    now = await take_image(services, work.readings, {**work.variables, "result": answered})
-    found = work.purpose.check(work, work.arguments, before, now, answered)
-    if found.verified is not Verified.YES:
-        seen = services.redacted(found.as_json(), work.redact) or {}
-        return f"Reading back still does not show what was expected: found {shown(seen.get('actual'))}."
-    digest, data = blob(services.stored_image(now, work.redact).document())
-    changes: dict[str, Any] = {"verified": Verified.YES, "mismatch": None, "error": None, "after": digest}
-    fact = next_fact(services, action, Happening.CONFIRM, actor=by, detail="read back once more", **changes)
-    change = Change(
-        actions=(fact,),
-        images={digest: data},
-        settled=(settled(services, action, _OVER, "reading back shows what was expected"),),
-        tenant=action.tenant,
-        leases=standing.leases,
-    )
-    await services.ledger.commit(change)
-    return f"{action.id} is as it should be: reading back shows what was expected."
+        found = await read_again(services, action, by=by)
+    except (NotReadable, Pruned) as problem:
+        raise NotResolvable(str(problem)) from None
+    if found is None:
+        now = await services.ledger.action(action.tenant, action.id)
+        return f"{now.id} was settled meanwhile: it is {now.status.value}."
+    if found.verified is Verified.YES:
+        return f"{action.id} is as it should be: reading back shows what was expected."
+    seen = services.redacted(found.as_json(), work_again(services, action).redact) or {}
+    return f"Reading back still does not show what was expected: found {shown(seen.get('actual'))}."
 
 
 async def _try_again(services: Services, action: Action) -> str:

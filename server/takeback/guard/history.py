@@ -39,11 +39,15 @@ def line(action: Action) -> str:
     """One action on one line, without images: id, time, tool, target, fields, where it stands, what undo can do."""
     fields = f" [{', '.join(action.changed)}]" if action.changed else ""
     origin = f" ({part_of(action)})" if action.original else ""
-    verified = {Verified.YES: ", verified", Verified.MISMATCH: ", MISMATCH", Verified.IMPOSSIBLE: ", not read back"}
     undo = f" · undo: {action.forecast['text']}" if action.in_force and action.forecast else ""
-    state = f"{action.status.value}{verified.get(action.verified, '')}"
+    state = f"{action.status.value}{_verified(action)}"
     when = f"{action.created_at:%Y-%m-%d %H:%M:%S}"
     return f"{action.id} {when} {action.name} {about(action)}{fields}{origin} · {state}{undo}"
+
+
+def _verified(action: Action) -> str:
+    words = {Verified.YES: ", verified", Verified.MISMATCH: ", MISMATCH", Verified.IMPOSSIBLE: ", not read back"}
+    return ", not read back yet" if action.is_unread else words.get(action.verified, "")
 
 
 def part_of(action: Action) -> str:

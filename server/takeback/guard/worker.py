@@ -1,13 +1,15 @@
 """The worker: settles, beside the calls, what a guard left behind, lets approvals expire, and prunes what is old.
 
-Each guard that serves has one; any number may work on one ledger, since leases decide who takes up what. It looks again
-at what cannot be decided yet, each time after a longer pause.
+It reads back once more, too, what did not verify or could not be read. Each guard that serves has one; any number may
+work on one ledger, since leases decide who takes up what. What cannot be decided yet is looked at again, each time
+after a longer pause.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -15,9 +17,10 @@ from typing import Final
 from takeback.core.action import Action
 from takeback.core.run import ApprovalStatus
 from takeback.core.states import OCCUPYING, IllegalTransition
-from takeback.core.vocabulary import Status
+from takeback.core.vocabulary import Status, Verified
 from takeback.guard import approving
 from takeback.guard.approaching import bury
+from takeback.guard.rereading import read_by_itself
 from takeback.guard.resuming import take_up
 from takeback.guard.retrying import jittered
 from takeback.guard.services import Services
@@ -35,6 +38,9 @@ LONGEST_PAUSE: Final = 60.0
 LONGEST_PAUSE_OF_PLANS: Final = 5.0
 """A plan may wait for a person, and whoever has answered looks on."""
 
+LONGEST_PAUSE_OF_READING: Final = 3600.0
+"""What does not read back as expected may stay so until a person has looked, for days."""
+
 AT_ONCE: Final = 20
 """Short transactions of pruning in one round."""
 
@@ -48,10 +54,15 @@ LONGEST_REST: Final = 10.0
 
 @dataclass(slots=True)
 class Swept:
-    """What a round came to: ids of what was settled, what is left for later, what expired; and what was pruned."""
+    """What a round came to: ids of what was settled, what is left for later, what expired; and what was pruned.
+
+    `verified` is what was read back as expected after all, `unverified` what was not.
+    """
 
     settled: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    verified: list[str] = field(default_factory=list)
+    unverified: list[str] = field(default_factory=list)
     expired: list[str] = field(default_factory=list)
     pruned: Removed = field(default_factory=Removed)
 
@@ -94,13 +105,18 @@ class Worker:
         now = self._services.clock.now()
         left = await self._services.ledger.unattended(self._tenant, now)
         found = [*left, *await self._services.ledger.agreed_plans(self._tenant, now)]
-        self._pauses = {one.id: self._pauses[one.id] for one in found if one.id in self._pauses}
+        unverified = await self._services.ledger.unverified(self._tenant)
+        known = {one.id for one in (*found, *unverified)}
+        self._pauses = {id_: pause for id_, pause in self._pauses.items() if id_ in known}
 
-        async def one_of(action: Action) -> None:
+        async def one_of(action: Action, look: Callable[[Action, Swept], Awaitable[None]]) -> None:
             async with limit:
-                await self._look_at(action, swept)
+                await look(action, swept)
 
-        await asyncio.gather(*(one_of(action) for action in found if self._is_due(action)))
+        await asyncio.gather(
+            *(one_of(action, self._look_at) for action in found if self._is_due(action)),
+            *(one_of(action, self._read_back) for action in unverified if self._is_due(action)),
+        )
         await self._expire(swept)
         await self._prune(swept)
         return swept
@@ -127,14 +143,29 @@ class Worker:
             log.exception("%s could not be taken up", action.id)
             now = action
         if now.status in OCCUPYING or now.status is Status.APPROVED:
-            self._later(action)
+            self._later(action, LONGEST_PAUSE_OF_PLANS if action.is_plan else LONGEST_PAUSE)
             swept.left.append(action.id)
         else:
             swept.settled.append(action.id)
 
-    def _later(self, action: Action) -> None:
+    async def _read_back(self, action: Action, swept: Swept) -> None:
+        try:
+            await read_by_itself(self._services, action)
+            now = await self._services.ledger.action(action.tenant, action.id)
+        except (LedgerFailure, IllegalTransition) as failure:  # another guard was quicker, or the ledger is away
+            log.info("%s was not read back: %s", action.id, failure)
+            now = action
+        except Exception:
+            log.exception("%s could not be read back", action.id)
+            now = action
+        if now.verified is Verified.YES:
+            swept.verified.append(action.id)
+        else:
+            self._later(action, LONGEST_PAUSE_OF_READING)
+            swept.unverified.append(action.id)
+
+    def _later(self, action: Action, most: float) -> None:
         _, pause = self._pauses.get(action.id, (0.0, FIRST_PAUSE / 2))
-        most = LONGEST_PAUSE_OF_PLANS if action.is_plan else LONGEST_PAUSE
         pause = min(pause * 2, most)
         self._pauses[action.id] = (self._services.clock.monotonic() + jittered(self._services, pause), pause)
 

@@ -25,6 +25,10 @@ class ActionReads(Reader):
         """Actions under way that nobody holds a lease on: what a guard began and left."""
         return await self._held_by_nobody(unattended.occupying(tenant, limit), now)
 
+    async def unverified(self, tenant: str, limit: int = 200) -> Sequence[Action]:
+        """Actions whose effect stands and did not verify, or was not read back yet, the newest first."""
+        return await self._actions(unattended.unverified(tenant, limit))
+
     async def action(self, tenant: str, action_id: str) -> Action:
         """One action. Raises NotFound; Pruned when retention took it."""
         row = await self._one_or_none(queries.action_by_id(tenant, action_id))

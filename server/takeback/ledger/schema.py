@@ -29,10 +29,11 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from takeback.core.action import PLAN
 from takeback.core.pins.judge import PinState
 from takeback.core.run import ApprovalStatus
 from takeback.core.states import OCCUPYING, UNSETTLED, VOID
-from takeback.core.vocabulary import RunStatus, Status
+from takeback.core.vocabulary import COMPENSATIONS, RunStatus, Status
 from takeback.ledger import entries
 from takeback.ledger.columns import Document, FreeText, Instant
 from takeback.ledger.freezes import freezes as _freezes
@@ -49,6 +50,10 @@ STANDING: Final = "in_force AND origin NOT IN ('redo', 'undo')"
 NOT_VOID: Final = f"status NOT IN ({listed(VOID)})"
 UNDECIDED: Final = f"status IN ({listed({Status.PLANNED, *UNSETTLED})})"
 MISMATCHED: Final = "verified = 'mismatch' AND in_force"
+UNREAD: Final = (
+    f"verified = 'not_yet' AND status = 'succeeded' AND in_force AND origin NOT IN ({listed(COMPENSATIONS)})"
+    f" AND NOT (upstream = '{PLAN[0]}' AND tool = '{PLAN[1]}')"
+)
 OPEN: Final = entries.OPEN
 DAILY: Final = "substr(name, 1, 10) = 'principal:'"
 KEPT: Final = "pruned_at IS NULL"
@@ -121,6 +126,7 @@ actions: Final = Table(
     Index("ix_actions_standing", "tenant", "run", "ord", **only(STANDING)),
     Index("ix_actions_occupying", "tenant", "id", **only(OCCUPIES)),
     Index("ix_actions_undecided", "tenant", "run", "ord", **only(UNDECIDED)),
+    Index("ix_actions_unread", "tenant", "ord", **only(UNREAD)),
     Index("ix_actions_mismatched", "tenant", "ord", **only(MISMATCHED)),
     sqlite_autoincrement=True,
 )

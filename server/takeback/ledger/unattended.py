@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, select, text, union_all
 
 from takeback.core.action import PLAN
+from takeback.core.queue import Cause
 from takeback.core.vocabulary import Status
-from takeback.ledger.schema import OCCUPIES, UNDECIDED, actions, leases
+from takeback.ledger.schema import OCCUPIES, OPEN, UNDECIDED, UNREAD, actions, leases, recovery_items
 
 
 def occupying(tenant: str, limit: int) -> Select[Any]:
@@ -23,6 +24,24 @@ def agreed_plans(tenant: str) -> Select[Any]:
     wanted = (actions.c.tenant == tenant, text(UNDECIDED), actions.c.status == Status.APPROVED.value)
     by_name = zip((actions.c.upstream, actions.c.tool), PLAN, strict=True)
     return select(actions).where(*wanted, *(column == name for column, name in by_name))
+
+
+def unverified(tenant: str, limit: int) -> Select[Any]:
+    """What a worker reads back once more: found by what is open in the queue and by a partial index."""
+    asked_for = select(recovery_items.c.action).where(
+        recovery_items.c.tenant == tenant,
+        text(f"recovery_items.{OPEN}"),
+        recovery_items.c.cause.in_([Cause.MISMATCH.value, Cause.PARTIAL.value]),
+    )
+    wrong = select(actions.c.ord).where(
+        actions.c.tenant == tenant,
+        actions.c.id.in_(asked_for),
+        actions.c.status == Status.FAILED.value,
+        actions.c.in_force,
+    )
+    unread = select(actions.c.ord).where(actions.c.tenant == tenant, text(UNREAD))
+    found = union_all(wrong, unread).subquery()
+    return select(actions).where(actions.c.ord.in_(select(found.c.ord))).order_by(actions.c.ord.desc()).limit(limit)
 
 
 def held(names: Iterable[str], now: datetime) -> Select[Any]:

@@ -229,6 +229,12 @@ class Ledger(QueueLedger, Protocol):
     async def unattended(self, tenant: str, now: datetime, limit: int = 200) -> Sequence[Action]:
         """Actions under way that nobody holds a lease on: what a guard began and left."""
 
+    async def unverified(self, tenant: str, limit: int = 200) -> Sequence[Action]:
+        """Actions whose effect stands and did not verify (with an open entry for that) or was not read back yet.
+
+        The newest first: of what is read again and again in vain, there may be more than `limit`.
+        """
+
     async def steps(self, tenant: str, plan: str) -> Sequence[Action]:
         """The actions that are steps of a plan, oldest first."""
 

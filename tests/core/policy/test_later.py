@@ -8,7 +8,6 @@ from takeback.core.policy.schema import Defaults, LedgerTable, PolicyFile, Rule,
 from tests.core.policy.policies import HEAD, WRITE, mistakes
 
 CASES: dict[tuple[str, ...], str] = {
-    ("defaults", "pause"): '[defaults]\npause = "medium"\n',
     ("upstream", ANY, "stateful"): '[upstream.api]\ncommand = "a"\nstateful = true\n',
     ("rule", ANY, "confirm"): WRITE + 'confirm = "person"\n',
     ("rule", ANY, "stale"): WRITE + 'stale = "refuse"\n',

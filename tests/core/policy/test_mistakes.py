@@ -179,7 +179,7 @@ def test_mistakes_of_every_kind_are_told_together_in_the_order_of_the_file() -> 
     url = "${LEDGER}"
     [defaults]
     unknown_tools = "aks"
-    pause = "low"
+    pause = "lwo"
     join_within = "99999999999999d"
     [upstream.desk]
     command = "desk"
@@ -207,7 +207,7 @@ def test_mistakes_of_every_kind_are_told_together_in_the_order_of_the_file() -> 
     assert mistakes(text) == [
         "ledger.url: the environment variable LEDGER is not set; set it, or write `${LEDGER:-default}`",
         'defaults.unknown_tools: must be "deny", "ask" or "allow"; did you mean `ask`?',
-        "defaults.pause: is not in this version yet: pause a run from this risk on; take it out for now",
+        'defaults.pause: must be "low", "medium", "high" or "never"; did you mean `low`?',
         "defaults.join_within: is longer than ten years",
         (
             "upstream.desk: has both `command` and `url`; "

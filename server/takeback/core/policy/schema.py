@@ -16,7 +16,7 @@ from takeback.core.policy.apis import Auth, Operation
 from takeback.core.policy.plans import Plans
 from takeback.core.policy.table import TABLE
 from takeback.core.policy.values import Args, Duration, Expr
-from takeback.core.vocabulary import ActionClass, Does, Effect, Risk
+from takeback.core.vocabulary import ActionClass, Does, Effect, PauseFrom, Risk
 
 
 class _Table(BaseModel):
@@ -77,7 +77,7 @@ class Defaults(_Table):
     announce: bool = True
     tenant: str = Field(default="default", min_length=1)
     user: str = Field(default="local", min_length=1)
-    pause: Risk | Literal["never"] = Risk.MEDIUM
+    pause: PauseFrom = "medium"
     reads_without_ledger: bool = False
     agent_tools: tuple[Literal["checkpoint", "plan"], ...] = ()
 

@@ -166,6 +166,8 @@ def ended(step: str, reply: Reply) -> StepEnd:
         transient = (reply.result or {}).get("_meta", {}).get(f"{META}layer") == "tool"
         return StepEnd(step=step, kind="waits" if transient else "stuck", why=why)
     match action.status:
+        case Status.SUCCEEDED if action.is_unread:
+            return StepEnd(step=step, kind="waits", why="its effect could not be read back yet", action=action)
         case Status.SUCCEEDED if action.verified is not Verified.MISMATCH:
             return StepEnd(step=step, kind="done", action=action)
         case Status.RUNNING | Status.IN_DOUBT | Status.AWAITING_APPROVAL | Status.APPROVED | Status.COMPENSATING:

@@ -242,6 +242,27 @@ async def test_an_answer_covers_only_what_was_shown(tmp_path: Path) -> None:
     assert desk.effects == 0
 
 
+async def test_where_the_answer_is_void_a_worker_asks_anew(tmp_path: Path) -> None:
+    """The agent may have gone: nobody else would submit the plan again, and the person believes to have agreed."""
+    desk = Desk()
+    async with over(desk, tmp_path) as guard:
+        await submit(guard, MAIL)
+        approval = await answered(guard)
+        desk.records["T-2"]["status"] = "waiting"
+        await sweep(guard)
+        [second] = await guard.ledger.approvals("acme")
+        assert (second.id != approval.id, second.status, desk.effects) == (True, ApprovalStatus.PENDING, 0)
+        assert "waiting" in str(second.preview)
+        assert [one.status for one in await all_actions(guard)] == [Status.CANCELLED, Status.AWAITING_APPROVAL]
+        same = await submit(guard, MAIL)
+        assert same["_meta"]["io.takeback/approval"] == second.id
+        await answered(guard)
+        await sweep(guard)
+        assert (await all_actions(guard))[1].status is Status.SUCCEEDED
+    assert desk.records["T-2"]["status"] == "closed"
+    assert len(desk.mails) == 1
+
+
 async def test_a_step_that_changed_meanwhile_asks_by_itself(tmp_path: Path) -> None:
     """Its target was changed by others after the plan had begun: what was agreed to was something else."""
     policy = POLICY.replace('id = "set"\n', 'id = "set"\napproval = "always"\n')

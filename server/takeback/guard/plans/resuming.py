@@ -12,8 +12,10 @@ from takeback.core.vocabulary import Status
 from takeback.core.wording import refused
 from takeback.guard import approving
 from takeback.guard.freezing import any_stopped
+from takeback.guard.plans.asking import ask
 from takeback.guard.plans.beginning import approach, begun
 from takeback.guard.plans.driving import drive
+from takeback.guard.plans.facts import PlanRequest
 from takeback.guard.plans.judging import judged
 from takeback.guard.plans.previewing import seen
 from takeback.guard.recording import next_fact
@@ -32,8 +34,13 @@ async def resume(services: Services, action: Action) -> None:
     frozen = any_stopped(caller, [step.tool for step in plan.steps], standing) is not None
     paused = bool(pausing(standing.concerns, services.policy.file.defaults.pause))
     if now.status is Status.APPROVED and not (frozen or paused or standing.run_status in CLOSED):
-        steps, _ = judged(services, caller, plan)
-        if await begun(services, now, standing.leases, await seen(services, plan, steps)) is not None:
+        steps, wrong = judged(services, caller, plan)
+        shown = await seen(services, plan, steps)
+        if await begun(services, now, standing.leases, shown) is not None:
+            return
+        if shown.asks and not wrong:  # it is not any more what the person saw, and nobody may come to submit it again
+            request = PlanRequest(caller=caller, document=plan.document(), reason=now.reason or "")
+            await ask(services, request, shown, now.operation, standing.newest_generation + 1, standing.leases)
             return
     elif now.status in {Status.RUNNING, Status.COMPENSATING} and not frozen:  # each of its steps meets a pause itself
         await drive(services, caller, now, standing.leases)

@@ -13,7 +13,7 @@ from takeback.core.operation import logical_operation
 from takeback.core.pausing import pausing
 from takeback.core.phrases import quoted
 from takeback.core.plan import PlanDocument, arranged, no_return, problems
-from takeback.core.run import CLOSED, Approval
+from takeback.core.run import CLOSED
 from takeback.core.states import Happening
 from takeback.core.vocabulary import RetryLayer, Status
 from takeback.core.wording import in_progress, pending, refused
@@ -22,10 +22,11 @@ from takeback.guard.carrying import free
 from takeback.guard.freezing import any_stopped, told
 from takeback.guard.joining import still_pending
 from takeback.guard.pausing import told as told_paused
+from takeback.guard.plans.asking import ask
 from takeback.guard.plans.beginning import approach, begun, driven
 from takeback.guard.plans.facts import PlanRequest, first
 from takeback.guard.plans.judging import Judged, judged, shared
-from takeback.guard.plans.previewing import TOOL, Shown, lines, preview, seen
+from takeback.guard.plans.previewing import TOOL, Shown, lines, seen
 from takeback.guard.recording import Fact, next_fact
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.runs import inheriting, opened
@@ -227,34 +228,11 @@ async def _new(
         text = refused("it was cancelled before anything was done", "Nothing more is needed.")
         return await free(services, standing, own_word(text, layer=RetryLayer.MODEL))
     if shown.asks:
-        return await _ask(services, request, shown, operation, generation, standing)
+        action, approval = await ask(services, request, shown, operation, generation, standing.leases)
+        return own_word(pending(action, approval), action, layer=RetryLayer.HUMAN, pending=approval)
     fact = first(services, request, shown, operation, generation, Happening.CLAIM)
     await _write(services, fact, standing.leases)
     return await driven(services, request.caller, fact[1], standing.leases, request.progress)
-
-
-async def _ask(
-    services: Services, request: PlanRequest, shown: Shown, operation: str, generation: int, standing: Standing
-) -> Reply:
-    """One question for all of it. The leases go back while a person thinks."""
-    now = services.clock.now()
-    approval_id, expires = services.ids.new("p"), now + services.policy.file.defaults.approval_expires
-    fact = first(services, request, shown, operation, generation, Happening.ASK, approval=approval_id)
-    approval = Approval(
-        id=approval_id,
-        tenant=request.caller.tenant,
-        run=request.caller.run,
-        action=fact[1].id,
-        digest=shown.digest,
-        preview=preview(shown, request.caller, why=request.reason, expires_at=expires, advisory=services.advisory),
-        requested_at=now,
-        expires_at=expires,
-    )
-    leases = tuple(standing.leases)
-    await services.ledger.commit(
-        Change(actions=(fact,), approvals=(approval,), tenant=fact[1].tenant, leases=leases, release=leases)
-    )
-    return own_word(pending(fact[1], approval), fact[1], layer=RetryLayer.HUMAN, pending=approval)
 
 
 async def _write(services: Services, fact: Fact, leases: tuple[Lease, ...]) -> None:

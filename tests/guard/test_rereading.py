@@ -11,6 +11,7 @@ import pytest
 from takeback.core.queue import Cause, QueueDecision
 from takeback.core.states import Happening
 from takeback.core.vocabulary import Status, Verified
+from takeback.guard.entries import NotResolvable
 from takeback.guard.rereading import UNREAD_FOR
 from takeback.guard.worker import LONGEST_PAUSE_OF_READING
 from takeback.ports import NotSent, OutcomeUnknown
@@ -178,10 +179,25 @@ async def test_what_reads_otherwise_then_is_a_persons_matter(guard: GuardForTest
 async def test_a_later_write_of_ours_makes_no_mismatch_of_it(guard: GuardForTests, desk: Desk) -> None:
     action = await unread(guard, desk)
     seeing(desk)
-    assert (await guard.call("set", LOW)).action is not None
+    later = (await guard.call("set", LOW)).action
+    assert later is not None
     await worker(guard).sweep()
     assert (await guard.ledger.action("acme", action)).verified is Verified.IMPOSSIBLE
+    assert f"{later.id} has changed it since" in (await guard.ledger.events("acme", action))[-1].detail
     assert await entries(guard, open_only=False) == []
+
+
+async def test_what_a_later_write_of_ours_made_right_confirms_nothing(guard: GuardForTests, desk: Desk) -> None:
+    lying(desk)
+    wrong = (await guard.call("set", HIGH)).action
+    assert wrong is not None
+    later = (await guard.call("set", {**HIGH, "status": "x"})).action
+    assert later is not None
+    desk.records["T-1"]["priority"] = "high"
+    assert (await worker(guard).sweep()).verified == [later.id]
+    assert (await guard.ledger.action("acme", wrong.id)).verified is Verified.MISMATCH
+    with pytest.raises(NotResolvable, match=f"{later.id} has changed it since"):
+        await guard.use_cases.resume("acme", wrong.id, by="anna", reason="look")
 
 
 async def test_what_cannot_be_read_for_long_counts_as_never_read(guard: GuardForTests, desk: Desk) -> None:
@@ -193,7 +209,7 @@ async def test_what_cannot_be_read_for_long_counts_as_never_read(guard: GuardFor
     guard.clock.move(UNREAD_FOR)
     await taking.sweep()
     assert (await only(guard)).verified is Verified.IMPOSSIBLE
-    assert "could not be read back for long" in (await guard.ledger.events("acme", action))[-1].detail
+    assert "was not read back in time: it cannot be read now" in (await guard.ledger.events("acme", action))[-1].detail
     seeing(desk)
     assert (await taking.sweep()).verified == []
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from takeback.core.action import Action
 from takeback.core.images import Image
 from takeback.core.jsontext import JSON
-from takeback.core.queue import Cause, RecoveryItem
+from takeback.core.queue import Cause
 from takeback.core.redaction import is_redacted
 from takeback.core.results import record
 from takeback.core.states import Happening
@@ -39,7 +39,6 @@ UNREAD_FOR: Final = timedelta(minutes=10)
 """How long what could not be read back is read again, before it counts as never read."""
 
 _OVER: Final = frozenset({Cause.MISMATCH, Cause.PARTIAL})
-_NEVER: Final = "it could not be read back for long"
 _AS_EXPECTED: Final = "reading back shows what was expected"
 
 
@@ -47,11 +46,16 @@ class NotReadable(Exception):
     """It was not read back now; the message says why. Nothing was changed."""
 
 
+class Overwritten(NotReadable):
+    """A later write of ours has changed it: reading will never tell."""
+
+
 async def read_again(services: Services, action: Action, *, by: str = "guard") -> Verification | None:
     """Whether the target is by now as it should be; recorded, if so. None: that was settled meanwhile.
 
     Raises:
-        NotReadable: there is no way to read it, or somebody works on it right now.
+        NotReadable: it cannot be read, or somebody works on it right now.
+        Overwritten: a later write of ours has changed it.
         Pruned: what is needed for that was taken by retention.
         NotResumable: the policy of today cannot judge the call any more.
         LedgerFailure: the ledger is out of reach, or somebody else was first.
@@ -86,15 +90,14 @@ async def read_by_itself(services: Services, action: Action) -> None:
     try:
         await read_again(services, action)
     except (NotReadable, NotResumable, Pruned) as problem:
-        log.info("%s was not read back: %s", action.id, problem)
         now = await services.ledger.action(action.tenant, action.id)
-        if now.is_unread and _for_long(services, now):
-            fact = next_fact(services, now, Happening.NOTE, detail=_NEVER, verified=Verified.IMPOSSIBLE)
+        since = services.clock.now() - (now.settled_at or now.updated_at)
+        if now.is_unread and (since >= UNREAD_FOR or isinstance(problem, Overwritten)):
+            why = f"it was not read back in time: {problem}"
+            fact = next_fact(services, now, Happening.NOTE, detail=why, verified=Verified.IMPOSSIBLE)
             await services.ledger.commit(Change(actions=(fact,), tenant=action.tenant))
-
-
-def _for_long(services: Services, action: Action) -> bool:
-    return services.clock.now() - (action.settled_at or action.updated_at) >= UNREAD_FOR
+        else:
+            log.info("%s was not read back: %s", action.id, problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +113,17 @@ class _Look:
 
     async def read(self) -> Verification:
         services, work = self.services, self.work
+        if later := await services.ledger.later_writes(self.action):
+            raise Overwritten(f"{later[0].id} has changed it since, so that what is there now says nothing of it")
         before = await stored_image(services, self.action.before)
         now = await take_image(services, work.readings, {**work.variables, "result": self.answered})
         found = work.purpose.check(work, work.arguments, before, now, self.answered)
         if found.verified is Verified.YES:
             await services.ledger.commit(self._confirmed(before, services.stored_image(now, work.redact)))
-        elif self.action.is_unread and (change := await self._told_otherwise(now, found)) is not None:
-            await services.ledger.commit(change)
+        elif self.action.is_unread and now.readable:
+            await services.ledger.commit(self._told_otherwise(found))
+        elif self.action.is_unread:
+            raise NotReadable("it cannot be read now")
         return found
 
     def _confirmed(self, before: Image | None, now: Image) -> Change:
@@ -138,22 +145,11 @@ class _Look:
             leases=self.standing.leases,
         )
 
-    async def _told_otherwise(self, now: Image, found: Verification) -> Change | None:
-        """What becomes of what was never read back, where reading does not show now what was expected."""
-        queue: tuple[RecoveryItem, ...] = ()
-        if not now.readable:
-            if not _for_long(self.services, self.action):
-                return None
-            why = _NEVER
-        elif await self.services.ledger.later_writes(self.action):
-            why = "it could be read only when a later write had changed it"
-        else:
-            why = f"it could not be read back when it was made; reading shows something else now: {self._seen(found)}"
-            why = f"{why}. Somebody may have changed it since"
-            queue = (recovery_item(self.services, self.action, why, Cause.MISMATCH),)
-        fact = next_fact(self.services, self.action, Happening.NOTE, detail=why, verified=Verified.IMPOSSIBLE)
-        return Change(actions=(fact,), queue=queue, tenant=self.action.tenant, leases=self.standing.leases)
-
-    def _seen(self, found: Verification) -> str:
+    def _told_otherwise(self, found: Verification) -> Change:
+        """Of what was never read back: reading shows now something else than was expected."""
         seen = self.services.redacted(found.as_json(), self.work.redact) or {}
-        return f"expected {shown(seen.get('expected'))}, found {shown(seen.get('actual'))}"
+        what = f"expected {shown(seen.get('expected'))}, found {shown(seen.get('actual'))}"
+        why = f"it could not be read back when it was made; reading shows something else now: {what}"
+        entry = recovery_item(self.services, self.action, f"{why}. Somebody may have changed it since", Cause.MISMATCH)
+        fact = next_fact(self.services, self.action, Happening.NOTE, detail=why, verified=Verified.IMPOSSIBLE)
+        return Change(actions=(fact,), queue=(entry,), tenant=self.action.tenant, leases=self.standing.leases)

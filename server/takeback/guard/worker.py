@@ -41,6 +41,9 @@ LONGEST_PAUSE_OF_PLANS: Final = 5.0
 LONGEST_PAUSE_OF_READING: Final = 3600.0
 """What does not read back as expected may stay so until a person has looked, for days."""
 
+MOST_READ: Final = 20
+"""Actions that are read back once more in one round: each may take long where its upstream does not answer."""
+
 AT_ONCE: Final = 20
 """Short transactions of pruning in one round."""
 
@@ -113,9 +116,10 @@ class Worker:
             async with limit:
                 await look(action, swept)
 
+        to_read = [action for action in unverified if self._is_due(action)][:MOST_READ]
         await asyncio.gather(
             *(one_of(action, self._look_at) for action in found if self._is_due(action)),
-            *(one_of(action, self._read_back) for action in unverified if self._is_due(action)),
+            *(one_of(action, self._read_back) for action in to_read),
         )
         await self._expire(swept)
         await self._prune(swept)

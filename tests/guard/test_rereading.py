@@ -12,7 +12,7 @@ from takeback.core.queue import Cause, QueueDecision
 from takeback.core.states import Happening
 from takeback.core.vocabulary import Status, Verified
 from takeback.guard.entries import NotResolvable
-from takeback.guard.rereading import UNREAD_FOR
+from takeback.guard.rereading import UNREAD_FOR, read_again
 from takeback.guard.worker import LONGEST_PAUSE_OF_READING
 from takeback.ports import NotSent, OutcomeUnknown
 from takeback.testing import GuardForTests, ToolError, guarded
@@ -144,6 +144,17 @@ async def test_two_workers_confirm_once(desk: Desk, tmp_path: Path) -> None:
         events = await one.ledger.events("acme", (await only(one)).id)
         assert [event.happening for event in events].count(Happening.CONFIRM) == 1
         assert await closed(one) == [("guard", QueueDecision.RESUME)]
+
+
+async def test_what_was_settled_meanwhile_is_not_confirmed_again(guard: GuardForTests, desk: Desk) -> None:
+    lying(desk)
+    seen = (await guard.call("set", HIGH)).action
+    assert seen is not None
+    desk.records["T-1"]["priority"] = "high"
+    await worker(guard).sweep()
+    events = await guard.ledger.events("acme", seen.id)
+    assert await read_again(guard.use_cases.services, seen) is None
+    assert await guard.ledger.events("acme", seen.id) == events
 
 
 # --- what could not be read ---

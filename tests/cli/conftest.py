@@ -20,6 +20,9 @@ HOSTILE = (
 )
 LONG = "long " * 1000
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACED = 'trace_link = "https://traces.example/t/{trace}"'
+
 WRITING = """
 [[rule]]
 tool = "lean.misbehave"
@@ -46,7 +49,8 @@ class Story:
     async def live(self) -> None:
         async with self.world.guard() as client:
             for name, tool, arguments in self._calls():
-                meta = (await client.call(tool, arguments))["_meta"]
+                traced = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+                meta = (await client.call(tool, arguments, _meta=traced))["_meta"]
                 self.run = meta["io.takeback/run"]
                 self.actions[name] = meta["io.takeback/action"]
                 if "io.takeback/approval" in meta:
@@ -69,7 +73,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     world = World(tmp_path_factory.mktemp("story"))
     reading = '[[rule]]\ntool = "lean.misbehave"\nclass = "read_only"\n[[rule]]\ntool = "lean.grow"\n'
     assert reading in POLICY
-    world.write(POLICY.replace(reading, WRITING))
+    world.write(POLICY.replace(reading, WRITING).replace("[defaults]", f"[defaults]\n{TRACED}"))
     told = Story(world)
     asyncio.run(told.live())
     return told

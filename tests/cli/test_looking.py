@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from .commands import command
-from .conftest import HOSTILE, LONG, Story
+from .conftest import HOSTILE, LONG, TRACE, Story
 
 LOOKS = ["runs", "account", "history", "show", "explain", "approvals"]
 
@@ -46,6 +46,22 @@ def test_programs_get_one_json_document(story: Story, name: str) -> None:
     done = story(name, *about(story, name), "--json")
     assert (done.code, done.err) == (0, "")
     assert done.json
+
+
+def test_a_trace_is_shown_with_where_to_look_at_it(story: Story) -> None:
+    link = f"https://traces.example/t/{TRACE}"
+    [entry] = story("queue", "--json").json["entries"]
+    for shown in (
+        story("show", story.actions["changed"], "--json").json["action"],
+        story("show", entry["id"], "--json").json,
+        story("history", "--json").json["actions"][0],
+        story("account", story.run, "--json").json,
+        story("runs", "--json").json[0],
+        entry,
+    ):
+        assert (shown["trace"], shown["trace_link"]) == (TRACE, link)
+    for told in (("show", story.actions["changed"]), ("show", entry["id"]), ("account", story.run)):
+        assert f"Trace: {TRACE} ({link})" in "".join(story(*told).out.splitlines())
 
 
 def test_a_terminal_gets_no_escape_sequence_of_a_tool(story: Story) -> None:

@@ -14,11 +14,12 @@ from takeback.core.action import Action
 from takeback.core.jsontext import JSON
 from takeback.core.pausing import worries
 from takeback.core.run_state import RunState
+from takeback.core.tracing import TraceLinks
 from takeback.core.vocabulary import Status
 from takeback.core.voice import Audience
 from takeback.core.wording import shown
 from takeback.guard import history as stories
-from takeback.ports import HistoryQuery
+from takeback.ports import HistoryQuery, Page
 
 Run = Annotated[str | None, typer.Option("--run", help="Only this run.")]
 
@@ -32,20 +33,20 @@ def add_to(app: typer.Typer) -> None:
 def runs(policy: PolicyPath = DEFAULT_POLICY, tenant: Tenant = None, as_json: AsJson = False) -> None:
     """The runs, the most recently active first."""
 
-    async def work(guard: Guard) -> Any:
-        return await guard.use_cases.runs(tenant_of(guard, tenant))
+    async def work(guard: Guard) -> tuple[Any, TraceLinks]:
+        return await guard.use_cases.runs(tenant_of(guard, tenant)), guard.use_cases.traces
 
-    found = with_guard(policy, work)
+    found, traces = with_guard(policy, work)
     if as_json:
-        emit([_run_json(state) for state in found])
+        emit([_run_json(state, traces) for state in found])
         return
     rows = [_run_row(state) for state in found]
     head = ("run", "status", "principal", "client", "opened (UTC)", "active (UTC)", "paused by")
     table(head, rows, empty="No runs yet.")
 
 
-def _run_json(state: RunState) -> Any:
-    here = {"status": state.status, "active_at": state.active_at}
+def _run_json(state: RunState, traces: TraceLinks) -> Any:
+    here = {"status": state.status, "active_at": state.active_at, **traces.beside(state.run.trace)}
     return jsonable({**asdict(state.run), **here, "paused_by": [asdict(concern) for concern in state.paused_by]})
 
 
@@ -85,7 +86,7 @@ def history(
 ) -> None:
     """Actions, newest first."""
 
-    async def work(guard: Guard) -> Any:
+    async def work(guard: Guard) -> tuple[Page, TraceLinks]:
         query = HistoryQuery(
             tenant=tenant_of(guard, tenant),
             run=run,
@@ -94,11 +95,11 @@ def history(
             limit=limit,
             cursor=cursor,
         )
-        return await guard.use_cases.page(query)
+        return await guard.use_cases.page(query), guard.use_cases.traces
 
-    page = with_guard(policy, work)
+    page, traces = with_guard(policy, work)
     if as_json:
-        emit({"actions": [action_json(a) for a in page.actions], "cursor": page.cursor})
+        emit({"actions": [action_json(a, traces) for a in page.actions], "cursor": page.cursor})
         return
     table(
         ("action", "at (UTC)", "tool", "target", "changed", "status", "verified", "undo"),
@@ -190,9 +191,9 @@ def _asked(preview: JSON) -> str:
     return ", ".join(f"{name}={shown(value)}" for name, value in preview["arguments"].items())
 
 
-def action_json(action: Action) -> JSON:
+def action_json(action: Action, traces: TraceLinks) -> JSON:
     """An action for programs."""
-    return jsonable(asdict(action))
+    return jsonable(asdict(action) | traces.beside(action.trace))
 
 
 def jsonable(value: Any) -> JSON:

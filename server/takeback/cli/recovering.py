@@ -26,6 +26,7 @@ from takeback.cli.output import Exit, agreed, emit, fail, say, table
 from takeback.core.jsontext import JSON
 from takeback.core.policy.values import parse_duration
 from takeback.core.queue import QueueState
+from takeback.core.tracing import TraceLinks
 from takeback.core.vocabulary import Risk
 from takeback.core.wording import targets_of
 from takeback.guard.deciding import Decision
@@ -69,7 +70,7 @@ def queue(
         fail("Choose one of --mine and --assignee.", Exit.USAGE)
     age = _age(older_than)
 
-    async def work(guard: Guard) -> tuple[QueuePage, datetime]:
+    async def work(guard: Guard) -> tuple[QueuePage, datetime, TraceLinks]:
         now = guard.use_cases.services.clock.now()
         query = QueueQuery(
             tenant=tenant_of(guard, tenant),
@@ -82,11 +83,11 @@ def queue(
             limit=limit,
             cursor=cursor,
         )
-        return await guard.use_cases.queue(query), now
+        return await guard.use_cases.queue(query), now, guard.use_cases.traces
 
-    page, now = with_guard(policy, work)
+    page, now, traces = with_guard(policy, work)
     if as_json:
-        emit({"entries": [entry_json(entry) for entry in page.entries], "cursor": page.cursor})
+        emit({"entries": [entry_json(entry, traces) for entry in page.entries], "cursor": page.cursor})
         return
     columns = ("entry", "state", "action", "tool", "target", "risk", "waits", "assigned to", "why")
     table(columns, [_row(entry, now) for entry in page.entries], empty="Nothing needs a look.")
@@ -131,16 +132,15 @@ def waited(span: timedelta) -> str:
     return f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
 
 
-def entry_json(entry: QueueEntry) -> JSON:
+def entry_json(entry: QueueEntry, traces: TraceLinks) -> JSON:
     """An entry for programs."""
     action = entry.action
-    about: dict[str, Any] = {"state": entry.state.value, "request": entry.request}
+    about: dict[str, Any] = {"state": entry.state.value, "request": entry.request, **traces.beside(entry.traced)}
     if action is not None:
         about |= {
             "tool": action.name,
             "targets": [target.human for target in action.targets],
             "status": action.status.value,
-            "trace": action.trace or entry.trace,
         }
     return jsonable(asdict(entry.item) | {"cause": entry.item.cause.value} | about)
 

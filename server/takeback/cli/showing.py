@@ -15,6 +15,7 @@ from takeback.cli.recovering import entry_json, state_text
 from takeback.core.images import differences
 from takeback.core.jsontext import JSON
 from takeback.core.queue import Suggestion
+from takeback.core.tracing import TraceLinks
 from takeback.core.trail import Facts
 from takeback.core.wording import shown
 from takeback.guard import history as stories
@@ -37,34 +38,35 @@ def show(
 ) -> None:
     """One action: what it changed, its events, and where it stands. Or one entry of the queue, and the ways out."""
 
-    async def work(guard: Guard) -> Facts | Shown:
-        services, owner = guard.use_cases.services, tenant_of(guard, tenant)
+    async def work(guard: Guard) -> tuple[Facts | Shown, TraceLinks]:
+        services, owner, traces = guard.use_cases.services, tenant_of(guard, tenant), guard.use_cases.traces
         try:
-            return await stories.facts_of(services, await stories.find(services, owner, named))
+            return await stories.facts_of(services, await stories.find(services, owner, named)), traces
         except NotFound as missing:
             try:
-                return await guard.use_cases.entry(owner, named)
+                return await guard.use_cases.entry(owner, named), traces
             except NotFound:
                 raise missing from None
 
-    found = with_guard(policy, work)
+    found, traces = with_guard(policy, work)
     if isinstance(found, Shown):
-        _tell_entry(found, as_json=as_json)
+        _tell_entry(found, traces, as_json=as_json)
     else:
-        _tell_action(found, as_json=as_json)
+        _tell_action(found, traces, as_json=as_json)
 
 
-def _tell_action(facts: Facts, *, as_json: bool) -> None:
+def _tell_action(facts: Facts, traces: TraceLinks, *, as_json: bool) -> None:
     found = facts.action
     changed = differences(facts.before, facts.after, ignore=facts.ignore) if facts.before and facts.after else ()
     if as_json:
         events = [jsonable(asdict(event)) for event in facts.events]
         diff = [{"field": d.field, "before": d.before, "after": d.after} for d in changed]
-        emit({"action": action_json(found), "changed": diff, "events": events})
+        emit({"action": action_json(found, traces), "changed": diff, "events": events})
         return
     say(stories.line(found))
     say(f"rule {found.rule} · class {found.action_class.value} · effect {found.effect.value} · risk {found.risk.value}")
     say(f"key {found.key[:16]}… · generation {found.generation} · run {found.run} · by {found.principal}")
+    _tell_trace(found.trace, traces)
     table(
         ("field", "before", "after"),
         [(d.field, shown(d.before), shown(d.after)) for d in changed],
@@ -74,20 +76,24 @@ def _tell_action(facts: Facts, *, as_json: bool) -> None:
     table(("#", "at (UTC)", "what happened", "who", "detail"), rows, empty="")
 
 
-def _document(found: Shown) -> JSON:
+def _tell_trace(trace: str | None, traces: TraceLinks) -> None:
+    if trace:
+        say(f"Trace: {traces.line(trace)}")
+
+
+def _document(found: Shown, traces: TraceLinks) -> JSON:
     """For programs."""
     return {
-        **entry_json(found.entry),
-        "trace": found.trace,
+        **entry_json(found.entry, traces),
         "comments": [jsonable(asdict(said)) for said in found.comments],
         "suggestions": [way.document() for way in found.suggestions],
     }
 
 
-def _tell_entry(found: Shown, *, as_json: bool) -> None:
+def _tell_entry(found: Shown, traces: TraceLinks, *, as_json: bool) -> None:
     """Print it."""
     if as_json:
-        emit(_document(found))
+        emit(_document(found, traces))
         return
     item = found.entry.item
     say(f"{item.id}: {state_text(found.entry)} · {item.cause.value} · {item.risk.value} risk · run {item.run}")
@@ -96,8 +102,7 @@ def _tell_entry(found: Shown, *, as_json: bool) -> None:
         say(f"The user had asked: {shown(found.entry.request, _LONGEST)}")
     if found.entry.action is not None:
         say(stories.line(found.entry.action))
-    if found.trace:
-        say(f"Trace: {found.trace}")
+    _tell_trace(found.entry.traced, traces)
     say(f"Since {item.opened_at:%Y-%m-%d %H:%M} UTC · assigned to {item.assignee or 'nobody'}")
     for said in found.comments:
         say(f"{said.at:%Y-%m-%d %H:%M} {said.by}: {said.text}")

@@ -13,6 +13,7 @@ from takeback.core.pausing import worries
 from takeback.core.queue import RecoveryItem
 from takeback.core.run_state import RunState
 from takeback.core.states import UNSETTLED, VOID
+from takeback.core.tracing import TraceLinks
 from takeback.core.vocabulary import COMPENSATIONS, Status, UndoOutcome, Verified
 from takeback.core.wording import changes, targets_of
 from takeback.guard.history import every
@@ -37,6 +38,7 @@ class Account:
     """The three answers, each as lines made from the ledger alone, with the counts that they sum up."""
 
     state: RunState
+    traces: TraceLinks
     changed: tuple[str, ...] = ()
     undoable: tuple[str, ...] = ()
     proven: tuple[str, ...] = ()
@@ -51,6 +53,7 @@ class Account:
             "status": self.state.status.value,
             "paused_by": [one.action for one in self.state.paused_by],
             "request": self.state.run.request,
+            **self.traces.beside(self.state.run.trace),
             "changed": list(self.changed),
             "can_be_undone": list(self.undoable),
             "proven": list(self.proven),
@@ -70,6 +73,8 @@ class Account:
         lines = [f"Run {self.state.run.id} of {self.state.run.principal}, {self.state.status.value}."]
         if self.state.paused_by:
             lines.append(f"Its writes wait: {worries(self.state.paused_by)}.")
+        if self.state.run.trace:
+            lines.append(f"Trace: {self.traces.line(self.state.run.trace)}.")
         for question, answers, none in parts:
             lines += [question, *(f"- {answer}" for answer in answers or (none,))]
         return "\n".join([*lines, *([f"(only the newest {MOST} actions were looked at)"] if self.left_out else [])])
@@ -84,6 +89,7 @@ async def account(services: Services, tenant: str, run_id: str) -> Account:
     queue = await services.ledger.queue(tenant, run=run_id)
     return Account(
         state=state,
+        traces=services.policy.traces,
         changed=tuple([await _changed(services, one) for one in standing]),
         undoable=tuple(_undoable(standing)),
         proven=tuple(_proven(one) for one in writes if one.status is Status.COMPENSATED),

@@ -16,6 +16,7 @@ from takeback.core.phrases import LONGEST_REASON, one_line, quoted, with_the_res
 from takeback.core.policy.decide import target_variables
 from takeback.core.run import ApprovalStatus, Checkpoint
 from takeback.core.states import UNSETTLED
+from takeback.core.tracing import traced
 from takeback.core.vocabulary import COMPENSATIONS, Verified
 from takeback.core.wording import changes, refused, targets_of
 from takeback.guard.accounting import actions_of
@@ -88,7 +89,7 @@ async def _body(services: Services, caller: Caller, notes: Notes) -> JSON:
             for one in _last_verified(actions)
         ],
         "recovery": {"mode": "undo", "instructions": f'takeback_undo with what="since {notes.name}"'},
-        "trace": caller.trace,
+        **services.policy.traces.beside(caller.trace),
         "summary": notes.summary,
         "state": notes.state,
         "next": list(notes.next),
@@ -203,4 +204,6 @@ def told(checkpoint: Checkpoint) -> str:
         lines.append("Next: " + "; ".join(one_line(str(one), LONGEST_REASON) for one in body["next"]) + ".")
     if body.get("state") is not None:
         lines.append(f"State: {dumps(body['state']).decode()}")
+    if body.get("trace"):
+        lines.append(f"Trace: {traced(body['trace'], body.get('trace_link'))}.")
     return "\n".join([*lines, f"To take back what came after it: {(body.get('recovery') or {}).get('instructions')}."])

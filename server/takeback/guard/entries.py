@@ -30,7 +30,6 @@ class Shown:
     entry: QueueEntry
     comments: tuple[Comment, ...]
     suggestions: tuple[Suggestion, ...]
-    trace: str | None
 
 
 async def find(services: Services, tenant: str, named: str) -> QueueEntry:
@@ -69,8 +68,7 @@ async def show(services: Services, tenant: str, named: str) -> Shown:
     entry = await find(services, tenant, named)
     comments = await services.ledger.comments(tenant, entry.item.id)
     ways = await suggestions(services, entry) if entry.item.closed_at is None else ()
-    trace = entry.action.trace if entry.action is not None else None
-    return Shown(entry=entry, comments=tuple(comments), suggestions=ways, trace=trace or entry.trace)
+    return Shown(entry=entry, comments=tuple(comments), suggestions=ways)
 
 
 async def assign(services: Services, tenant: str, named: str, *, to: str | None, by: str) -> RecoveryItem:

@@ -13,6 +13,7 @@ from takeback.core.queue import Comment, RecoveryItem
 from takeback.core.redaction import is_redacted
 from takeback.core.run import Approval, Checkpoint, Run
 from takeback.core.run_state import RunState
+from takeback.core.tracing import TraceLinks
 from takeback.core.trail import Sentence, as_text
 from takeback.core.vocabulary import Origin, RetryLayer, Status
 from takeback.core.voice import Audience
@@ -172,6 +173,11 @@ class UseCases:
         return reply.result or {}
 
     # --- what only people may ask for ---
+
+    @property
+    def traces(self) -> TraceLinks:
+        """Where traces can be looked at, by the policy."""
+        return self.services.policy.traces
 
     async def decide_approval(
         self, tenant: str, approval_id: str, *, agree: bool, by: str, how: str, reason: str | None = None

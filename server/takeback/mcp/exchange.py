@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
+from takeback.core.tracing import LONGEST_TRACE
 from takeback.ports import Ask, Caller, Downstream, ProgressSink, Tell
 
 CAPABILITIES_KEY: Final = "io.modelcontextprotocol/clientCapabilities"
@@ -82,10 +83,11 @@ class Exchange:
 
 
 def trace_of(meta: Mapping[str, Any]) -> str | None:
-    """The trace id in the W3C `traceparent` of a request's `_meta`."""
+    """The trace id in the W3C `traceparent` of a request's `_meta`; none where it is longer than any is."""
     parent = meta.get("traceparent")
     parts = parent.split("-") if isinstance(parent, str) else []
-    return parts[1] if len(parts) == 4 else None  # noqa: PLR2004 - version, trace id, parent id, flags
+    whole = len(parts) == 4  # noqa: PLR2004 - version, trace id, parent id, flags
+    return parts[1] if whole and len(parts[1]) <= LONGEST_TRACE else None
 
 
 def client_name(info: object) -> str:

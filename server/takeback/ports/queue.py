@@ -47,6 +47,11 @@ class QueueEntry:
     held: bool = False
 
     @property
+    def traced(self) -> str | None:
+        """The trace in which it came to this: its action's own, else its run's."""
+        return (self.action.trace if self.action is not None else None) or self.trace
+
+    @property
     def state(self) -> QueueState:
         """Where it stands."""
         return self.item.state(held=self.held)

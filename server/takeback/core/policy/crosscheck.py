@@ -14,6 +14,7 @@ from takeback.core.policy.places import is_read_back, names_in, targets
 from takeback.core.policy.schema import PolicyFile, Retention, Retry, Rule
 from takeback.core.policy.tools import Numbered
 from takeback.core.policy.upstreams import condition_mistakes, idempotency_mistakes, upstream_mistakes
+from takeback.core.tracing import template_mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ def crosscheck(sound: Sound) -> list[Mistake]:
     """Everything that does not fit together."""
     found = [*upstream_mistakes(sound.file), *_retry(("defaults", "retry"), sound.file.defaults.retry)]
     found += _retention(sound.file.retention)
+    found += _trace_link(sound.file.defaults.trace_link)
     for index, rule in sound.rules:
         within = [*_rule(sound, index, rule), *_retry(("retry",), rule.retry)]
         found += [Mistake(("rule", index, *one.keys), one.message, one.suggestion) for one in within]
@@ -50,6 +52,11 @@ def crosscheck(sound: Sound) -> list[Mistake]:
 def _retention(kept: Retention) -> Iterator[Mistake]:
     if kept.images is not None and kept.runs is not None and kept.images > kept.runs:
         yield Mistake(("retention", "images"), "may not outlast `runs`: what they belong to would be gone before them")
+
+
+def _trace_link(template: str | None) -> Iterator[Mistake]:
+    if template is not None and (wrong := template_mistake(template)):
+        yield Mistake(("defaults", "trace_link"), *wrong)
 
 
 def _rule(sound: Sound, index: int, rule: Rule) -> Iterator[Mistake]:

@@ -21,6 +21,7 @@ from takeback.core.policy.later import later
 from takeback.core.policy.mistakes import Mistake, PolicyMistakes, told
 from takeback.core.policy.schema import LedgerTable, PolicyFile, Rule
 from takeback.core.policy.violations import violations
+from takeback.core.tracing import TraceLinks
 
 _LEDGER: Final = LedgerTable().url
 
@@ -57,6 +58,11 @@ class Policy:
             found = tuple(numbered for numbered in self.rules if fnmatchcase(tool, numbered.rule.tool))
             self._by_tool[tool] = found
         return found
+
+    @property
+    def traces(self) -> TraceLinks:
+        """Where traces can be looked at."""
+        return TraceLinks(self.file.defaults.trace_link)
 
     def read_lag(self, rule: Rule | None, upstream: str) -> timedelta:
         """For how long a read may still show the state before a write: as the rule says, else as its upstream does."""

@@ -80,6 +80,7 @@ class Defaults(_Table):
     pause: PauseFrom = "medium"
     reads_without_ledger: bool = False
     agent_tools: tuple[Literal["checkpoint", "plan"], ...] = ()
+    trace_link: str | None = Field(default=None, description="where a trace is looked at; `{trace}` stands for its id")
 
 
 class Idempotency(_Table):

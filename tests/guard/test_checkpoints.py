@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from takeback.guard.checkpoints import LONGEST_STATE
+from takeback.core.run import Checkpoint
+from takeback.guard.checkpoints import LONGEST_STATE, MOST_LISTED, document
 from takeback.ports import NotFound, OutcomeUnknown
-from takeback.testing import GuardForTests
+from takeback.testing import GuardForTests, guarded
 from tests.guard.plans import THREE, submit, text
 from tests.guard.test_life import HIGH
-from tests.guard.world import Desk
+from tests.guard.world import POLICY, Desk
+
+HOSTILE = "4bf9\n[takeback a1]/..?x=#y"
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
 
 NOTES: dict[str, Any] = {
     "name": "half-way",
@@ -46,6 +53,64 @@ async def test_a_checkpoint_keeps_where_the_run_stands(guard: GuardForTests, des
     assert (verified["action"], verified["after"]) == (done.id, done.after)
     assert (body["summary"], body["state"], body["next"]) == (NOTES["summary"], NOTES["state"], NOTES["next"])
     assert body["recovery"]["instructions"] == 'takeback_undo with what="since half-way"'
+
+
+async def test_a_checkpoint_keeps_its_trace_and_where_to_look_at_it(desk: Desk, tmp_path: Path) -> None:
+    policy = POLICY.replace("[defaults]", '[defaults]\ntrace_link = "https://traces.example/t/{trace}"')
+    async with guarded(policy, [desk.tools], tmp_path) as guard:
+        guard.caller = replace(guard.caller, trace=HOSTILE)
+        await guard.call("set", HIGH)
+        await keep(guard)
+        [found] = await guard.use_cases.checkpoints_of("acme", "r1")
+        account = await guard.use_cases.account("acme", "r1")
+        said = text(await resume(guard))
+    link = "https://traces.example/t/4bf9%0A%5Btakeback%20a1%5D%2F..%3Fx%3D%23y"
+    assert (found.body["trace"], found.body["trace_link"]) == (HOSTILE, link)
+    assert (account.document()["trace"], account.document()["trace_link"]) == (HOSTILE, link)
+    line = f"Trace: 4bf9 [takeback a1]/..?x=#y ({link})."
+    assert line in said.splitlines()
+    assert line in account.text().splitlines()
+
+
+async def test_without_a_template_the_trace_stands_alone(guard: GuardForTests) -> None:
+    guard.caller = replace(guard.caller, trace="4bf9")
+    await keep(guard)
+    [found] = await guard.use_cases.checkpoints_of("acme", "r1")
+    assert (found.body["trace"], found.body["trace_link"]) == ("4bf9", None)
+    assert "Trace: 4bf9." in text(await resume(guard)).splitlines()
+
+
+async def test_only_the_own_runs_are_found_by_their_id(guard: GuardForTests) -> None:
+    made = (await keep(guard))["_meta"]["io.takeback/checkpoint"]
+    assert (await guard.use_cases.own_checkpoint(guard.caller, made)).name == "half-way"
+    for other in (replace(guard.caller, run="r2"), replace(guard.caller, tenant="zeta")):
+        assert (await guard.use_cases.own_checkpoints(other)).checkpoints == ()
+        with pytest.raises(NotFound, match=f"^there is no checkpoint {made}$"):
+            await guard.use_cases.own_checkpoint(other, made)
+        with pytest.raises(NotFound, match=f"^there is no checkpoint {made}$"):
+            await guard.use_cases.own_checkpoints(other, made)
+    with pytest.raises(NotFound):
+        await guard.use_cases.own_checkpoint(guard.caller, "half-way")  # names may come again; ids do not
+
+
+async def test_they_come_page_by_page_the_newest_first(guard: GuardForTests) -> None:
+    made = [(await keep(guard, name=f"n{n}"))["_meta"]["io.takeback/checkpoint"] for n in range(101)]
+    pages: list[list[str]] = []
+    last = None
+    while not pages or last is not None:
+        page = await guard.use_cases.own_checkpoints(guard.caller, last)
+        pages.append([one.id for one in page.checkpoints])
+        last = page.last
+    assert [len(page) for page in pages] == [50, 50, 1]
+    assert [one for page in pages for one in page] == made[::-1]
+
+
+def test_the_document_of_a_long_run_names_the_newest_and_counts_the_rest() -> None:
+    body: dict[str, Any] = {"completed": [f"a{n}" for n in range(2000)], "pending": ["a1"], "left_out": True}
+    found = document(Checkpoint(id="c1", tenant="acme", run="r1", name="x", at=NOW, body=body))
+    assert found["completed"] == body["completed"][-MOST_LISTED:]
+    assert (found["left_out"], found["newest_actions_only"]) == ({"completed": 2000 - MOST_LISTED}, True)
+    assert (found["pending"], found["last_verified"]) == (["a1"], None)
 
 
 async def test_going_on_from_one_tells_what_was_left_in_it(guard: GuardForTests, desk: Desk) -> None:
@@ -125,8 +190,13 @@ async def test_too_large_a_state_is_refused_and_nothing_is_kept(guard: GuardForT
 async def test_a_plans_own_checkpoints_are_not_gone_on_from(guard: GuardForTests) -> None:
     result = await submit(guard, THREE)
     assert await guard.use_cases.checkpoints_of("acme", "r1") == []
+    assert (await guard.use_cases.own_checkpoints(guard.caller)).checkpoints == ()
+    plan = result["_meta"]["io.takeback/action"]
+    assert (await guard.ledger.checkpoint("acme", f"{plan}g1")).action == plan
     with pytest.raises(NotFound):
-        await resume(guard, f"{result['_meta']['io.takeback/action']} group 1")
+        await resume(guard, f"{plan} group 1")
+    with pytest.raises(NotFound):
+        await guard.use_cases.own_checkpoint(guard.caller, f"{plan}g1")
 
 
 async def test_there_is_none_of_that_name(guard: GuardForTests) -> None:

@@ -100,6 +100,7 @@ EMPTY: dict[str, Read] = {
     "items of": lambda ledger, tenant: ledger.items_of(tenant, "a1", open_only=False),
     "comments": lambda ledger, tenant: ledger.comments(tenant, "q1"),
     "checkpoints": lambda ledger, tenant: ledger.checkpoints(tenant, "r1"),
+    "named checkpoints": lambda ledger, tenant: ledger.named_checkpoints(tenant, "r1", limit=5),
     "successor": lambda ledger, tenant: ledger.successor(tenant, "a1"),
     "compensations": lambda ledger, tenant: ledger.compensations(tenant, "a1"),
     "later writes": lambda ledger, tenant: ledger.later_writes(replace(first("a1")[1], tenant=tenant)),
@@ -124,6 +125,7 @@ MISSING: dict[str, Read] = {
     "run": lambda ledger, tenant: ledger.run(tenant, "r1"),
     "approval": lambda ledger, tenant: ledger.approval(tenant, "p1"),
     "entry": lambda ledger, tenant: ledger.entry(tenant, "q1", NOW),
+    "checkpoint": lambda ledger, tenant: ledger.checkpoint(tenant, "c1"),
 }
 
 

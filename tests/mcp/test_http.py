@@ -44,7 +44,8 @@ class HttpClient:
     def era_headers(self, method: str, params: dict[str, Any]) -> dict[str, str]:
         if not self.stateless:
             return {}
-        name = {"mcp-name": params["name"]} if method == "tools/call" else {}
+        naming = {"tools/call": "name", "resources/read": "uri"}.get(method)
+        name = {"mcp-name": params[naming]} if naming is not None else {}
         return {"mcp-protocol-version": "2026-07-28", "mcp-method": method, **name}
 
     async def handshake(self) -> None:

@@ -122,6 +122,12 @@ async def test_notifications_pass(rich: World) -> None:
     assert all(message["params"]["x-unknown"] == BIG for message in client.told)
 
 
+async def test_an_upstream_hears_that_nobody_wants_to_hear_of_a_resource_any_more(rich: World) -> None:
+    async with rich.guard() as client:
+        assert (await client.send("resources/subscribe", {"uri": "mem://one"}))["result"] == {}
+        assert (await client.send("resources/unsubscribe", {"uri": "mem://one"}))["result"] == {"x-unknown": BIG}
+
+
 async def test_a_changed_tool_list_is_told_and_shown(world: World) -> None:
     async with world.guard() as client:
         await client.call("grow")

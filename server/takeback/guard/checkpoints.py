@@ -35,7 +35,11 @@ LONGEST_STATE: Final = 16_384
 MOST_TARGETS: Final = 200
 """Targets that are looked at when a run goes on from a checkpoint."""
 
+MOST_LISTED: Final = 200
+"""Elements of one of its lists, the newest ones, that a checkpoint's document holds."""
+
 _NAMED: Final = 20
+_PAGE: Final = 50
 
 
 class TooMuch(ValueError):
@@ -143,6 +147,29 @@ async def named(services: Services, tenant: str, run: str) -> list[Checkpoint]:
     return [one for one in await services.ledger.checkpoints(tenant, run) if not _of_a_plan(one)]
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of a run's checkpoints, newest first. `last` is the id by which the next page is asked for, if any."""
+
+    checkpoints: tuple[Checkpoint, ...]
+    last: str | None = None
+
+
+async def own_page(services: Services, caller: Caller, after: str | None = None) -> Listed:
+    """A page of the checkpoints of the caller's run, from the one that follows `after`. Raises NotFound."""
+    before = await own(services, caller, after) if after is not None else None
+    found = await services.ledger.named_checkpoints(caller.tenant, caller.run, before=before, limit=_PAGE + 1)
+    return Listed(tuple(found[:_PAGE]), found[_PAGE - 1].id if len(found) > _PAGE else None)
+
+
+async def own(services: Services, caller: Caller, checkpoint_id: str) -> Checkpoint:
+    """A checkpoint of the caller's own run, by its id. Raises NotFound."""
+    found = await services.ledger.checkpoint(caller.tenant, checkpoint_id)
+    if found.run != caller.run or _of_a_plan(found):
+        raise NotFound(f"there is no checkpoint {checkpoint_id}")
+    return found
+
+
 async def staleness(services: Services, checkpoint: Checkpoint) -> list[Stale]:
     """The targets that do not hold any more what was last verified by then. Nothing is written."""
     found = []
@@ -186,6 +213,23 @@ async def resume(services: Services, caller: Caller, point: str) -> tuple[str, b
         )
         return "\n".join([lead, *what]), False
     return told(checkpoint), True
+
+
+def document(checkpoint: Checkpoint) -> JSON:
+    """A checkpoint for programs, within bounds: of long lists the newest, and how many are left out."""
+    body = checkpoint.body or {}
+    kept = {name: list(body.get(name) or ()) for name in ("completed", "pending", "approvals", "waits_for", "verified")}
+    return {
+        "id": checkpoint.id,
+        "name": checkpoint.name,
+        "run": checkpoint.run,
+        "at": checkpoint.at.isoformat(),
+        **{name: body.get(name) for name in ("summary", "recovery", "state", "next", "trace", "trace_link")},
+        **{name: found[-MOST_LISTED:] for name, found in kept.items()},
+        "last_verified": max((entry["at"] for entry in kept["verified"]), default=None),
+        "left_out": {name: len(found) - MOST_LISTED for name, found in kept.items() if len(found) > MOST_LISTED},
+        "newest_actions_only": bool(body.get("left_out")),
+    }
 
 
 def told(checkpoint: Checkpoint) -> str:

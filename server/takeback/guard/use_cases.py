@@ -30,7 +30,7 @@ from takeback.guard.pausing import states
 from takeback.guard.plans.facts import PlanRequest
 from takeback.guard.plans.resuming import call_off
 from takeback.guard.plans.submitting import preview_only, submit
-from takeback.guard.replies import Reply, own_word
+from takeback.guard.replies import META, Reply, own_word
 from takeback.guard.services import Services
 from takeback.guard.switching import Switched, freeze, freezes, thaw
 from takeback.guard.undo.selecting import own
@@ -148,7 +148,16 @@ class UseCases:
             made = await checkpoints.make(services, caller, notes)
         except checkpoints.TooMuch as error:
             return _word(str(error), "Keep less, and make it again.")
-        return _told(f"Checkpoint {made.name} is kept as {made.id}. To go on from it: resume={made.name!r}.")
+        text = f"Checkpoint {made.name} is kept as {made.id}. To go on from it: resume={made.name!r}."
+        return _told(text, checkpoint=made.id)
+
+    async def own_checkpoints(self, caller: Caller, after: str | None = None) -> checkpoints.Listed:
+        """A page of the checkpoints of the caller's run, from the one that follows `after`. Raises NotFound."""
+        return await checkpoints.own_page(self.services, caller, after)
+
+    async def own_checkpoint(self, caller: Caller, checkpoint_id: str) -> Checkpoint:
+        """A checkpoint of the caller's run, by its id. Raises NotFound."""
+        return await checkpoints.own(self.services, caller, checkpoint_id)
 
     async def checkpoints_of(self, tenant: str, run: str) -> Sequence[Checkpoint]:
         """A run's checkpoints, newest first."""
@@ -272,8 +281,9 @@ class UseCases:
         return await states(self.services, await self.services.ledger.runs(tenant))
 
 
-def _told(text: str) -> dict[str, Any]:
-    return own_word(text, layer=RetryLayer.MODEL, error=False).result or {}
+def _told(text: str, **marks: str) -> dict[str, Any]:
+    result = own_word(text, layer=RetryLayer.MODEL, error=False).result or {}
+    return {**result, "_meta": {**result["_meta"], **{META + name: value for name, value in marks.items()}}}
 
 
 def _word(why: str, next_step: str, *, ok: bool = False) -> dict[str, Any]:

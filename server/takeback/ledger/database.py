@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, Connection, Table, bindparam, literal, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.sql.elements import Tuple
 
 _AGAIN: Final = frozenset({"40001", "40P01"})
 """PostgreSQL's words for: nothing was done, the same may well work now (serialization failure, deadlock)."""
@@ -58,7 +59,16 @@ def any_of(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
 
 def beyond(columns: Sequence[Column[Any]], values: Sequence[Any]) -> ColumnElement[bool]:
     """Whether a row comes after these values, in the order of the columns: where a page before it ended."""
-    return tuple_(*columns) > tuple_(*(literal(v, c.type) for c, v in zip(columns, values, strict=True)))
+    return tuple_(*columns) > _row(columns, values)
+
+
+def earlier(columns: Sequence[Column[Any]], values: Sequence[Any]) -> ColumnElement[bool]:
+    """Whether a row comes before these values, in the order of the columns: where a page ended that ran backwards."""
+    return tuple_(*columns) < _row(columns, values)
+
+
+def _row(columns: Sequence[Column[Any]], values: Sequence[Any]) -> Tuple:
+    return tuple_(*(literal(v, c.type) for c, v in zip(columns, values, strict=True)))
 
 
 def violated(error: IntegrityError, constraint: str, columns: str) -> bool:

@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, Select, and_, exists, false, or_, select, 
 from sqlalchemy import text as literal
 
 from takeback.core.action import Action
-from takeback.core.run import ApprovalStatus
+from takeback.core.run import ApprovalStatus, Checkpoint
 from takeback.core.vocabulary import Does, Origin, Status
 from takeback.ledger.cursors import cursor_of, place_of
+from takeback.ledger.database import earlier
 from takeback.ledger.rows import folded
 from takeback.ledger.schema import (
     MISMATCHED,
@@ -280,3 +281,16 @@ def checkpoints_of(tenant: str, run_id: str) -> Select[Any]:
     """The checkpoints of a run, newest first."""
     wanted = (checkpoints.c.tenant == tenant, checkpoints.c.run == run_id)
     return select(checkpoints).where(*wanted).order_by(checkpoints.c.at.desc(), checkpoints.c.id.desc())
+
+
+def named_checkpoints(tenant: str, run_id: str, *, before: Checkpoint | None, limit: int) -> Select[Any]:
+    """Those of a run that belong to no action (a plan's own do), newest first; with `before`, only what is older."""
+    wanted = checkpoints_of(tenant, run_id).where(checkpoints.c.action.is_(None))
+    if before is not None:
+        wanted = wanted.where(earlier((checkpoints.c.at, checkpoints.c.id), (before.at, before.id)))
+    return wanted.limit(max(1, min(limit, LARGEST_PAGE)))
+
+
+def checkpoint_by_id(tenant: str, checkpoint_id: str) -> Select[Any]:
+    """One checkpoint."""
+    return select(checkpoints).where(checkpoints.c.tenant == tenant, checkpoints.c.id == checkpoint_id)

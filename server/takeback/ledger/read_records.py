@@ -55,6 +55,18 @@ class RecordReads(Reader):
         """The checkpoints of a run, newest first."""
         return [rows.checkpoint_from(row) for row in await self._all(queries.checkpoints_of(tenant, run_id))]
 
+    async def named_checkpoints(
+        self, tenant: str, run_id: str, *, before: Checkpoint | None = None, limit: int
+    ) -> Sequence[Checkpoint]:
+        """At most `limit` of those that the run's agent named, newest first; with `before`, only what is older."""
+        found = await self._all(queries.named_checkpoints(tenant, run_id, before=before, limit=limit))
+        return [rows.checkpoint_from(row) for row in found]
+
+    async def checkpoint(self, tenant: str, checkpoint_id: str) -> Checkpoint:
+        """One checkpoint. Raises NotFound."""
+        found = await self._one(queries.checkpoint_by_id(tenant, checkpoint_id), f"checkpoint {checkpoint_id}")
+        return rows.checkpoint_from(found)
+
     async def unwindings(
         self, tenant: str, run_id: str, *, what: str | None = None, limit: int = 20
     ) -> Sequence[Unwinding]:

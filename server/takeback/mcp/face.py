@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
 
+from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.exceptions import MCPError
 from mcp.types import SERVER_INFO_META_KEY
 
@@ -25,6 +26,7 @@ from takeback.guard.use_cases import UseCases
 from takeback.mcp.asking import by_requests
 from takeback.mcp.exchange import Exchange
 from takeback.mcp.holding import Holding, Identity, Work
+from takeback.mcp.relaying import another_resource
 from takeback.ports import Caller, Downstream, LedgerFailure, ProgressSink
 
 HASTE: Final = 0.3
@@ -65,11 +67,15 @@ class OwnTools(Protocol):
 
 
 class Face:
-    """Translates between the protocol and the use cases; decides nothing."""
+    """Translates between the protocol and the use cases; decides nothing.
+
+    On the `bus` clients of the stateless era hear of what changed.
+    """
 
     def __init__(self, use_cases: UseCases, own: OwnTools, server_info: Mapping[str, Any]) -> None:
         self.use_cases, self.own, self.server_info = use_cases, own, server_info
         self.holding = Holding()
+        self.bus = InMemorySubscriptionBus()
 
     async def tools(self, exchange: Exchange) -> dict[str, Any]:
         """The result of `tools/list`: definitions as the upstreams sent them, under their exposed names."""
@@ -156,7 +162,10 @@ class Face:
     async def _own(self, request: CallRequest) -> Reply:
         """What one of the guard's own tools answers; a plan may have to wait for a person."""
         result = dict(await self.own.call(request.caller, request.name, request.arguments, progress=request.progress))
-        waits_for = (result.get("_meta") or {}).get(f"{META}approval")
+        marks = result.get("_meta") or {}
+        if f"{META}checkpoint" in marks and request.caller.downstream is not None:
+            await another_resource(request.caller.downstream, self.bus)
+        waits_for = marks.get(f"{META}approval")
         if waits_for is None:
             return Reply(result=result)
         return Reply(result=result, pending=await self.use_cases.approval(request.caller.tenant, waits_for))

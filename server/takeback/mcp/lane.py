@@ -39,12 +39,12 @@ _INVALID_PARAMS: Final = -32602
 
 
 class CallLane:
-    """Takes `tools/call` off the wire for one connection."""
+    """Takes `tools/call` off the wire for one connection, whose name is `connection`."""
 
     def __init__(self, face: Face, book: RunBook, client: OneClient, *, tenant: str, principal: str) -> None:
         self._face, self._book, self._client = face, book, client
         self._tenant, self._principal = tenant, principal
-        self._connection = face.use_cases.services.ids.new("k")
+        self.connection = face.use_cases.services.ids.new("k")
         self._calls: dict[str | int, asyncio.Task[None]] = {}
 
     async def offer(self, message: dict[str, Any], raw: bytes) -> bool:
@@ -107,7 +107,7 @@ class CallLane:
         client, stateless = self._client, version is not None
         info = _mapping(meta.get(CLIENT_KEY)) if stateless else client.info
         capabilities = meta.get(CAPABILITIES_KEY, {}) if stateless else client.capabilities
-        found = self._book.of_connection(meta, None, self._connection)
+        found = self._book.of_connection(meta, None, self.connection)
         responses, state = params.get("inputResponses"), params.get("requestState")
         token = meta.get("progressToken")
         trace = trace_of(meta)

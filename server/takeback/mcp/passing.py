@@ -30,7 +30,9 @@ ROUTED: Final = {
 }
 TIMEOUT: Final = 60.0
 _UNREACHABLE: Final = -32001
-_SHUT: Final = -32004
+SHUT: Final = -32004
+"""The code of what is refused because it was frozen."""
+
 _PAGES: Final = 100
 
 
@@ -81,7 +83,7 @@ class Passing:
         owner = owner or next(iter(readable if len(readable) == len(able) else []), None)
         if owner is None or owner.name in shut:
             why = next(shut[client.name] for client in able if client.name in shut)
-            raise MCPError(code=_SHUT, message=why)
+            raise MCPError(code=SHUT, message=why)
         return await _send(owner, method, sent, progress)
 
     async def watch(self, method: str, uri: str, downstream: Downstream) -> None:

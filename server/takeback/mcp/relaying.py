@@ -6,17 +6,24 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import anyio
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.exceptions import MCPError
-from mcp.shared.subscriptions import event_from_wire
+from mcp.shared.subscriptions import ResourcesListChanged, event_from_wire
 from pydantic import BaseModel, RootModel
 
 from takeback.guard.offers import Offers
+from takeback.ports import Downstream
 
 log = logging.getLogger(__name__)
+
+UPDATED: Final = "notifications/resources/updated"
+RESOURCES_CHANGED: Final = "notifications/resources/list_changed"
 
 MOST_SESSIONS: Final = 1000
 """HTTP sessions that are told; beyond them those that were silent for longest are not."""
@@ -36,6 +43,22 @@ class RawMessage(BaseModel):
 
 class RawResult(RootModel[dict[str, Any]]):
     """A client's result as it came."""
+
+
+class TellingServer(Server[Any]):
+    """The SDK's server, which says on every transport that clients are told of lists that change."""
+
+    def create_initialization_options(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        """As the SDK's."""
+        told = NotificationOptions(tools_changed=True, resources_changed=True, prompts_changed=True)
+        return super().create_initialization_options(
+            notification_options or told, experimental_capabilities, extensions
+        )
 
 
 class Session(Protocol):
@@ -67,7 +90,7 @@ class Watchers:
         """Whether a notification is for this one: of a resource that somebody wants to hear of, only for those."""
         params = message.get("params")
         uri = params.get("uri") if isinstance(params, Mapping) else None
-        if message.get("method") != "notifications/resources/updated" or uri not in self._watchers:
+        if message.get("method") != UPDATED or uri not in self._watchers:
             return True
         return who in self._watchers[uri]
 
@@ -113,13 +136,28 @@ class Sessions:
                 self._forget(session_id)
 
 
-def relay(offers: Offers, bus: InMemorySubscriptionBus, tell: Tell) -> None:
-    """From now on, pass on what the upstreams tell.
+async def another_resource(client: Downstream, bus: InMemorySubscriptionBus) -> None:
+    """Tell a client that the list of its resources is another one now.
+
+    In the handshake era it hears so in the answer to its own request. In the stateless one whoever listens is told:
+    nobody knows which stream is whose, and a list that is asked for again does no harm.
+    """
+    if client.stateless:
+        await bus.publish(ResourcesListChanged())
+    elif client.tell is not None:
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, MCPError):  # it has gone; what was made is
+            await client.tell(RESOURCES_CHANGED, None)
+
+
+def relay(offers: Offers, bus: InMemorySubscriptionBus, tell: Tell, owns: Callable[[object], bool]) -> None:
+    """From now on, pass on what the upstreams tell, but nothing of resources that are the guard's own (`owns`).
 
     `tell` reaches clients of the handshake era; those of the stateless era listen on the bus.
     """
 
     async def passed_on(_upstream: str, method: str, params: Any) -> None:
+        if method == UPDATED and isinstance(params, Mapping) and owns(params.get("uri")):
+            return
         if method == "notifications/tools/list_changed":
             offers.outdated()
         event = event_from_wire(method, params if isinstance(params, Mapping) else None)

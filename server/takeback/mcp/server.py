@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from mcp import types
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp.server.lowlevel import Server
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp.shared.message import ServerMessageMetadata
 from mcp.types import INVALID_PARAMS
@@ -22,6 +21,7 @@ from pydantic import ValidationError
 from takeback import __version__
 from takeback.core.jsontext import JSON
 from takeback.core.wording import INSTRUCTIONS
+from takeback.mcp.client import WHO
 from takeback.mcp.exchange import (
     CAPABILITIES_KEY,
     CLIENT_KEY,
@@ -34,7 +34,8 @@ from takeback.mcp.exchange import (
 from takeback.mcp.face import Face
 from takeback.mcp.holding import Work
 from takeback.mcp.passing import Passing, question_apart
-from takeback.mcp.relaying import RawMessage, RawResult, Sessions, Watchers
+from takeback.mcp.relaying import RawMessage, RawResult, Sessions, TellingServer, Watchers
+from takeback.mcp.resources import OwnResources
 from takeback.mcp.runs import BadRun, RunBook
 from takeback.ports import ANSWERED_WITHIN, Caller, Downstream, ProgressSink, Tell, ToolClient
 
@@ -50,22 +51,24 @@ HEARD: Final = {"notifications/roots/list_changed", "notifications/progress"}
 
 
 class McpServer:
-    """One server object for every transport and both eras."""
+    """One server object for every transport and both eras. `connection` is the only one, on stdio."""
 
     def __init__(self, face: Face, passing: Passing, book: RunBook, *, tenant: str, principal: str) -> None:
         self.face, self.passing, self.book = face, passing, book
         self.tenant, self.principal = tenant, principal
-        self.bus = InMemorySubscriptionBus()
+        self.connection = ""
+        self.resources = OwnResources(face.use_cases)
+        self.bus = face.bus
         self.watchers = Watchers()
         self.sessions = Sessions(self.watchers)
         self._listening = ListenHandler(self.bus)
         self.sdk = self._sdk_server()
 
-    def _sdk_server(self) -> Server[Any]:
+    def _sdk_server(self) -> TellingServer:
         with warnings.catch_warnings():
             # Logging is deprecated for those who build on it; it is passed on to clients that still use it.
             warnings.simplefilter("ignore", MCPDeprecationWarning)
-            server: Server[Any] = Server(
+            server = TellingServer(
                 NAME,
                 version=__version__,
                 instructions=instructions(list(self.face.use_cases.services.catalog.clients.values())),
@@ -79,15 +82,12 @@ class McpServer:
     def _declared(self) -> dict[str, Any]:
         """Handlers that the SDK derives capabilities from. The middleware answers before any of them is reached."""
         handlers: dict[str, Any] = {"on_list_tools": _unreached, "on_call_tool": _unreached}
-        if self.passing.serves("resources/list"):
-            names = (
-                "list_resources",
-                "list_resource_templates",
-                "read_resource",
-                "subscribe_resource",
-                "unsubscribe_resource",
-            )
+        theirs = self.passing.serves("resources/list")
+        if theirs or self.resources.offered:
+            names = ("list_resources", "list_resource_templates", "read_resource")
             handlers |= dict.fromkeys((f"on_{name}" for name in names), _unreached)
+        if theirs:  # checkpoints stay as they are, so there is nothing to subscribe to
+            handlers |= {"on_subscribe_resource": _unreached, "on_unsubscribe_resource": _unreached}
         if self.passing.serves("prompts/list"):
             handlers |= {"on_list_prompts": _unreached, "on_get_prompt": _unreached}
         if self.passing.serves("completion/complete"):
@@ -111,7 +111,8 @@ class McpServer:
             return await self.face.tools(await self._exchange(ctx))
         if ctx.method == "tools/call":
             return await self._call(ctx)
-        if self.passing.serves(ctx.method) and not (stateless and ctx.method in _GONE):
+        served = self.passing.serves(ctx.method) or self.resources.concern(ctx.method, ctx.params)
+        if served and not (stateless and ctx.method in _GONE):
             return await self._passed(ctx)
         return await call_next(ctx)
 
@@ -134,8 +135,11 @@ class McpServer:
         exchange, method, params = await self._exchange(ctx), ctx.method, question_apart(ctx.params)
 
         async def work(seen: Exchange, downstream: Downstream) -> dict[str, Any]:
-            shut = await self.face.use_cases.unreadable(exchange.caller)
-            result = await self.passing.request(method, params, downstream, seen.progress, shut=shut)
+            async def theirs(sent: Mapping[str, Any]) -> dict[str, Any]:
+                shut = await self.face.use_cases.unreadable(exchange.caller)
+                return await self.passing.request(method, sent, downstream, seen.progress, shut=shut)
+
+            result = await self.resources.answer(exchange, method, params, theirs)
             if seen.stateless and method in _CACHED:
                 result = {"ttlMs": 0, "cacheScope": "private", **result}
             return self.face.enveloped(result, stateless=seen.stateless)
@@ -157,7 +161,8 @@ class McpServer:
     async def _listen(self, ctx: ServerRequestContext[Any, Any], params: types.SubscriptionsListenRequestParams) -> Any:
         """The stateless era's way to hear of resources: the upstreams are told of them as long as the stream lasts."""
         downstream = (await self._exchange(ctx)).downstream(None, None)
-        who, uris = object(), list(params.notifications.resource_subscriptions or ())
+        wanted = params.notifications.resource_subscriptions or ()
+        who, uris = object(), [uri for uri in wanted if not self.resources.owns(uri)]
         try:
             for uri in uris:
                 self.watchers.begin(uri, who)
@@ -182,7 +187,7 @@ class McpServer:
             version=ctx.protocol_version,
             capabilities=capabilities,
             info=info,
-            who=session or f"{client} {ctx.request_id}",
+            who=session or (WHO if self.connection else f"{client} {ctx.request_id}"),
             meta=meta,
             input_responses=_mapping(params.get("inputResponses")),
             request_state=state if isinstance(state, str) else None,
@@ -195,8 +200,8 @@ class McpServer:
     async def _caller(self, meta: Mapping[str, Any], header: str | None, session: str, client: str) -> Caller:
         trace = trace_of(meta)
         try:
-            if session:
-                found = self.book.of_connection(meta, header, session)
+            if connection := session or self.connection:
+                found = self.book.of_connection(meta, header, connection)
             else:
                 found = await self.book.without_connection(meta, header, self.principal, client, trace or "")
         except BadRun as error:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Final
 
 import uvicorn
-from mcp.server.lowlevel import NotificationOptions
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from takeback import __version__
@@ -52,12 +51,11 @@ async def serve_stdio(server: McpServer, transport: StdioTransport) -> None:
     """Serve one client on stdin and stdout until it closes its end."""
     face, book = server.face, server.book
     lane = CallLane(face, book, transport.client, tenant=server.tenant, principal=server.principal)
+    server.connection = lane.connection
     async with carrying(transport, lane):
-        relay(face.use_cases.offers, server.bus, lane.tell)
+        relay(face.use_cases.offers, server.bus, lane.tell, server.resources.owns)
         try:
-            options = server.sdk.create_initialization_options(
-                NotificationOptions(tools_changed=True, resources_changed=True, prompts_changed=True)
-            )
+            options = server.sdk.create_initialization_options()
             await server.sdk.run(transport.read_stream, transport.write_stream, options)
         finally:
             await lane.close()
@@ -67,7 +65,7 @@ async def serve_stdio(server: McpServer, transport: StdioTransport) -> None:
 async def serve_http(server: McpServer, *, host: str, port: int, ready: Callable[[int], None]) -> None:
     """Serve streamable HTTP under `/mcp` until cancelled. `ready` gets the port when it listens."""
     app = StrictJson(server.sdk.streamable_http_app(host=host, max_request_body_size=MAX_BODY))
-    relay(server.face.use_cases.offers, server.bus, server.sessions.tell)
+    relay(server.face.use_cases.offers, server.bus, server.sessions.tell, server.resources.owns)
     config = uvicorn.Config(
         app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=GRACE, lifespan="on"
     )

@@ -313,6 +313,14 @@ class Ledger(QueueLedger, Protocol):
     async def checkpoints(self, tenant: str, run_id: str) -> Sequence[Checkpoint]:
         """The checkpoints of a run, newest first."""
 
+    async def named_checkpoints(
+        self, tenant: str, run_id: str, *, before: Checkpoint | None = None, limit: int
+    ) -> Sequence[Checkpoint]:
+        """At most `limit` of those that the run's agent named, newest first; with `before`, only what is older."""
+
+    async def checkpoint(self, tenant: str, checkpoint_id: str) -> Checkpoint:
+        """One checkpoint. Raises NotFound."""
+
     async def successor(self, tenant: str, action_id: str) -> Action | None:
         """The one action that repeats this one on purpose, where there is one."""
 

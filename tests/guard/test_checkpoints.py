@@ -32,6 +32,11 @@ async def keep(guard: GuardForTests, **more: Any) -> dict[str, Any]:
     return dict(await guard.use_cases.checkpoint(guard.caller, {**NOTES, **more}))
 
 
+async def kept(guard: GuardForTests) -> list[Checkpoint]:
+    """The named ones."""
+    return [one for one in await guard.use_cases.checkpoints_of("acme", "r1") if one.action is None]
+
+
 async def resume(guard: GuardForTests, point: str = "half-way") -> dict[str, Any]:
     return dict(await guard.use_cases.checkpoint(guard.caller, {"resume": point}))
 
@@ -45,7 +50,7 @@ async def test_a_checkpoint_keeps_where_the_run_stands(guard: GuardForTests, des
     assert doubt is not None
     assert pending is not None
     await keep(guard)
-    [found] = await guard.use_cases.checkpoints_of("acme", "r1")
+    [found] = await kept(guard)
     body = found.body
     assert (body["completed"], body["pending"]) == ([done.id], [doubt.id, pending.id])
     assert body["waits_for"] == [pending.approval]
@@ -61,7 +66,7 @@ async def test_a_checkpoint_keeps_its_trace_and_where_to_look_at_it(desk: Desk, 
         guard.caller = replace(guard.caller, trace=HOSTILE)
         await guard.call("set", HIGH)
         await keep(guard)
-        [found] = await guard.use_cases.checkpoints_of("acme", "r1")
+        [found] = await kept(guard)
         account = await guard.use_cases.account("acme", "r1")
         said = text(await resume(guard))
     link = "https://traces.example/t/4bf9%0A%5Btakeback%20a1%5D%2F..%3Fx%3D%23y"
@@ -75,7 +80,7 @@ async def test_a_checkpoint_keeps_its_trace_and_where_to_look_at_it(desk: Desk, 
 async def test_without_a_template_the_trace_stands_alone(guard: GuardForTests) -> None:
     guard.caller = replace(guard.caller, trace="4bf9")
     await keep(guard)
-    [found] = await guard.use_cases.checkpoints_of("acme", "r1")
+    [found] = await kept(guard)
     assert (found.body["trace"], found.body["trace_link"]) == ("4bf9", None)
     assert "Trace: 4bf9." in text(await resume(guard)).splitlines()
 
@@ -166,7 +171,7 @@ async def test_only_what_was_verified_last_counts(guard: GuardForTests, desk: De
     later = (await guard.call("set", {"id": "T-1", "priority": "low"})).action
     assert later is not None
     await keep(guard)
-    [found] = await guard.use_cases.checkpoints_of("acme", "r1")
+    [found] = await kept(guard)
     assert [one["action"] for one in found.body["verified"]] == [later.id]
     assert not (await resume(guard))["isError"]
 
@@ -184,12 +189,12 @@ async def test_too_large_a_state_is_refused_and_nothing_is_kept(guard: GuardForT
     result = await keep(guard, state={"text": "x" * LONGEST_STATE})
     assert result["isError"]
     assert f"a checkpoint keeps {LONGEST_STATE}" in text(result)
-    assert await guard.use_cases.checkpoints_of("acme", "r1") == []
+    assert await kept(guard) == []
 
 
 async def test_a_plans_own_checkpoints_are_not_gone_on_from(guard: GuardForTests) -> None:
     result = await submit(guard, THREE)
-    assert await guard.use_cases.checkpoints_of("acme", "r1") == []
+    assert await kept(guard) == []
     assert (await guard.use_cases.own_checkpoints(guard.caller)).checkpoints == ()
     plan = result["_meta"]["io.takeback/action"]
     assert (await guard.ledger.checkpoint("acme", f"{plan}g1")).action == plan
@@ -202,3 +207,69 @@ async def test_a_plans_own_checkpoints_are_not_gone_on_from(guard: GuardForTests
 async def test_there_is_none_of_that_name(guard: GuardForTests) -> None:
     with pytest.raises(NotFound, match="has no checkpoint half-way"):
         await resume(guard)
+
+
+# --- each verified write is one ---
+
+
+async def test_every_verified_write_is_one_without_being_asked_for(guard: GuardForTests, desk: Desk) -> None:
+    first = (await guard.call("set", HIGH)).action
+    desk.tools.faults["charge"] = [("after", OutcomeUnknown("lost", "the connection broke"))]
+    doubt = (await guard.call("charge", {"id": "T-1"})).action
+    charged = (await guard.call("charge", {"id": "T-2"})).action
+    second = (await guard.call("set", {"id": "T-2", "status": "closed"})).action
+    assert first is not None
+    assert doubt is not None
+    assert charged is not None
+    assert second is not None
+    await keep(guard)
+    named, after, before = await guard.use_cases.checkpoints_of("acme", "r1")
+    assert (named.name, after.id, before.id) == ("half-way", second.id, first.id)
+    assert (before.body["completed"], before.body["pending"]) == ([first.id], [])
+    assert after.body["completed"] == [first.id, charged.id, second.id]
+    assert after.body["pending"] == [doubt.id]
+    assert [one["action"] for one in after.body["verified"]] == [first.id, second.id]
+    assert after.body["recovery"]["instructions"] == f'takeback_undo with what="since {second.id}"'
+    assert set(after.body) == set(named.body)
+
+
+async def test_going_on_from_a_verified_write_looks_at_all_that_was_verified_by_then(
+    guard: GuardForTests, desk: Desk
+) -> None:
+    first = (await guard.call("set", HIGH)).action
+    second = (await guard.call("set", {"id": "T-2", "status": "closed"})).action
+    assert first is not None
+    assert second is not None
+    assert f"Done by then: {first.id}, {second.id}." in text(await resume(guard, second.id))
+    desk.records["T-2"]["status"] = "open"
+    assert not (await resume(guard, first.id))["isError"]
+    refused = await resume(guard, second.id)
+    assert refused["isError"]
+    assert f"T-2 (About T-2) (last verified by {second.id}): status closed -> open" in text(refused)
+    _, stale = await guard.use_cases.stale("acme", "r1", second.id)
+    assert [one.action for one in stale] == [second.id]
+
+
+async def test_one_that_was_taken_back_is_stale(guard: GuardForTests, desk: Desk) -> None:
+    done = (await guard.call("set", HIGH)).action
+    assert done is not None
+    assert (await guard.undo(done.id)).ok
+    assert await guard.use_cases.checkpoints_of("acme", "r1") == []
+    refused = await resume(guard, done.id)
+    assert refused["isError"]
+    assert f"{done.id} is compensated" in text(refused)
+
+
+@pytest.mark.parametrize("run", ["r1", "r2"])
+async def test_what_was_not_verified_or_is_not_its_own_is_none(guard: GuardForTests, desk: Desk, run: str) -> None:
+    done = (await guard.call("set", HIGH)).action
+    charged = (await guard.call("charge", {"id": "T-2"})).action
+    assert done is not None
+    assert charged is not None
+    caller = replace(guard.caller, run=run)
+    point = charged.id if run == "r1" else done.id
+    with pytest.raises(NotFound):
+        await guard.use_cases.checkpoint(caller, {"resume": point})
+    with pytest.raises(NotFound):
+        await guard.use_cases.own_checkpoint(caller, point)
+    assert (await guard.use_cases.own_checkpoint(guard.caller, done.id)).id == done.id

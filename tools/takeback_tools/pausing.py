@@ -22,7 +22,10 @@ CHECKPOINT: Final[dict[str, Any]] = {
             "summary": {**_TEXT, "description": "where things stand, for the user"},
             "state": {"type": "object", "description": "your own notes, at most 16 KB as JSON"},
             "next": {"type": "array", "items": _TEXT, "maxItems": 50, "description": "what you meant to do next"},
-            "resume": {**_NAME, "description": "the name or id of a checkpoint to go on from"},
+            "resume": {
+                **_NAME,
+                "description": "a checkpoint's name or id, or a verified write's id, to go on from",
+            },
         },
         "anyOf": [{"required": ["name", "summary"]}, {"required": ["resume"]}],
         "additionalProperties": False,

@@ -1,11 +1,13 @@
 """Checkpoints: safe pauses of a run, with what was done and last verified by then, and what it takes to go on.
 
-Every verified write is one by itself ("since" its id); one that is named also keeps the agent's own bounded notes.
+Every verified write is one by itself, by its id (`safe_points`). One that is named also keeps the agent's own bounded
+notes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,15 +16,13 @@ from takeback.core.images import Difference, differences
 from takeback.core.jsontext import JSON, dumps
 from takeback.core.phrases import LONGEST_REASON, one_line, quoted, with_the_rest
 from takeback.core.policy.decide import target_variables
-from takeback.core.run import ApprovalStatus, Checkpoint
-from takeback.core.states import UNSETTLED
+from takeback.core.run import Checkpoint
 from takeback.core.tracing import traced
-from takeback.core.vocabulary import COMPENSATIONS, Verified
 from takeback.core.wording import changes, refused, targets_of
-from takeback.guard.accounting import actions_of
 from takeback.guard.judging import image_or_none
 from takeback.guard.reading import take_image
 from takeback.guard.runs import opened
+from takeback.guard.safe_points import Notes, after_write, after_writes, body, stand
 from takeback.guard.services import Services
 from takeback.guard.undo.manner import rule_fields
 from takeback.guard.undo.moved import whereabouts
@@ -31,9 +31,6 @@ from takeback.ports import Caller, Change, NotFound
 
 LONGEST_STATE: Final = 16_384
 """Bytes of an agent's own state that a checkpoint keeps, as JSON."""
-
-MOST_TARGETS: Final = 200
-"""Targets that are looked at when a run goes on from a checkpoint."""
 
 MOST_LISTED: Final = 200
 """Elements of one of its lists, the newest ones, that a checkpoint's document holds."""
@@ -44,16 +41,6 @@ _PAGE: Final = 50
 
 class TooMuch(ValueError):
     """What is to be kept is too large; the message says by how much. Nothing was kept."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notes:
-    """What an agent leaves for whoever goes on: a summary for the user, its own state, and what it meant to do next."""
-
-    name: str
-    summary: str
-    state: JSON = None
-    next: tuple[str, ...] = ()
 
 
 async def make(services: Services, caller: Caller, notes: Notes) -> Checkpoint:
@@ -73,42 +60,10 @@ async def make(services: Services, caller: Caller, notes: Notes) -> Checkpoint:
         run=caller.run,
         name=notes.name,
         at=services.clock.now(),
-        body=await _body(services, caller, notes),
+        body=body(services, notes, caller.trace, await stand(services, caller.tenant, caller.run)),
     )
     await services.ledger.commit(Change(checkpoints=(checkpoint,), tenant=caller.tenant))
     return checkpoint
-
-
-async def _body(services: Services, caller: Caller, notes: Notes) -> JSON:
-    actions, left_out = await actions_of(services, caller.tenant, caller.run)
-    approvals = [one for one in await services.ledger.approvals(caller.tenant) if one.run == caller.run]
-    pending = [one.id for one in actions if one.status in UNSETTLED]
-    return {
-        "completed": [one.id for one in actions if one.in_force and one.origin not in COMPENSATIONS],
-        "pending": pending,
-        "approvals": [{"id": one.id, "status": one.status.value} for one in approvals],
-        "waits_for": [one.id for one in approvals if one.status is ApprovalStatus.PENDING],
-        "verified": [
-            {"action": one.id, "target": targets_of(one.targets), "after": one.after, "at": one.updated_at.isoformat()}
-            for one in _last_verified(actions)
-        ],
-        "recovery": {"mode": "undo", "instructions": f'takeback_undo with what="since {notes.name}"'},
-        **services.policy.traces.beside(caller.trace),
-        "summary": notes.summary,
-        "state": notes.state,
-        "next": list(notes.next),
-        "left_out": left_out,
-    }
-
-
-def _last_verified(actions: Sequence[Action]) -> list[Action]:
-    """By target, the newest action in force that was read back; oldest first."""
-    newest: dict[str, Action] = {}
-    for one in actions:
-        if one.in_force and one.verified is Verified.YES and one.after and not one.is_plan:
-            newest |= dict.fromkeys((target.lease_name for target in one.targets), one)
-    found = {one.id: one for one in newest.values()}
-    return list(found.values())[-MOST_TARGETS:]
 
 
 # --- going on ---
@@ -130,11 +85,14 @@ class Stale:
 
 
 async def find(services: Services, tenant: str, run: str, point: str) -> Checkpoint:
-    """A checkpoint by id, or the newest of that name. Raises NotFound."""
+    """A checkpoint by id, or the newest of that name; or that which a verified write is, by its id. Raises NotFound."""
     for checkpoint in await services.ledger.checkpoints(tenant, run):
         if point in {checkpoint.id, checkpoint.name} and not _of_a_plan(checkpoint):
             return checkpoint
-    raise NotFound(f"run {run} has no checkpoint {quoted(point, LONGEST_REASON)}")
+    try:
+        return await after_write(services, tenant, run, point)
+    except NotFound:
+        raise NotFound(f"run {run} has no checkpoint {quoted(point, LONGEST_REASON)}") from None
 
 
 def _of_a_plan(checkpoint: Checkpoint) -> bool:
@@ -142,9 +100,10 @@ def _of_a_plan(checkpoint: Checkpoint) -> bool:
     return isinstance(checkpoint.body, Mapping) and "plan" in checkpoint.body
 
 
-async def named(services: Services, tenant: str, run: str) -> list[Checkpoint]:
-    """A run's checkpoints, newest first, those aside that belong to plans."""
-    return [one for one in await services.ledger.checkpoints(tenant, run) if not _of_a_plan(one)]
+async def of_run(services: Services, tenant: str, run: str) -> list[Checkpoint]:
+    """A run's checkpoints, newest first: the named ones, and its newest verified writes. Those of plans are theirs."""
+    named = [one for one in await services.ledger.checkpoints(tenant, run) if not _of_a_plan(one)]
+    return sorted([*named, *await after_writes(services, tenant, run)], key=lambda one: one.at, reverse=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +122,13 @@ async def own_page(services: Services, caller: Caller, after: str | None = None)
 
 
 async def own(services: Services, caller: Caller, checkpoint_id: str) -> Checkpoint:
-    """A checkpoint of the caller's own run, by its id. Raises NotFound."""
-    found = await services.ledger.checkpoint(caller.tenant, checkpoint_id)
+    """A checkpoint of the caller's own run, by its id, which may be a verified write's. Raises NotFound."""
+    try:
+        found = await services.ledger.checkpoint(caller.tenant, checkpoint_id)
+    except NotFound:
+        with suppress(NotFound):
+            return await after_write(services, caller.tenant, caller.run, checkpoint_id)
+        raise
     if found.run != caller.run or _of_a_plan(found):
         raise NotFound(f"there is no checkpoint {checkpoint_id}")
     return found

@@ -31,6 +31,7 @@ from takeback.guard.plans.facts import PlanRequest
 from takeback.guard.plans.resuming import call_off
 from takeback.guard.plans.submitting import preview_only, submit
 from takeback.guard.replies import META, Reply, own_word
+from takeback.guard.safe_points import Notes
 from takeback.guard.services import Services
 from takeback.guard.switching import Switched, freeze, freezes, thaw
 from takeback.guard.undo.selecting import own
@@ -138,7 +139,7 @@ class UseCases:
         if (point := arguments.get("resume")) is not None:
             text, good = await checkpoints.resume(services, caller, str(point))
             return own_word(text, layer=RetryLayer.MODEL, error=not good).result or {}
-        notes = checkpoints.Notes(
+        notes = Notes(
             name=str(arguments["name"]),
             summary=str(arguments["summary"]),
             state=arguments.get("state"),
@@ -161,7 +162,7 @@ class UseCases:
 
     async def checkpoints_of(self, tenant: str, run: str) -> Sequence[Checkpoint]:
         """A run's checkpoints, newest first."""
-        return await checkpoints.named(self.services, tenant, run)
+        return await checkpoints.of_run(self.services, tenant, run)
 
     async def stale(self, tenant: str, run: str, point: str) -> tuple[Checkpoint, Sequence[Stale]]:
         """A checkpoint, and those of its targets that changed since. Needs the upstreams. Raises NotFound."""

@@ -29,7 +29,7 @@ from takeback.core.action import Action, Event, Target, begin, evolve
 from takeback.core.canonical import canonical, digest
 from takeback.core.queue import RecoveryItem
 from takeback.core.states import Happening
-from takeback.core.vocabulary import ActionClass, Does, Effect, Risk
+from takeback.core.vocabulary import ActionClass, Does, Effect, Risk, Verified
 from takeback.ledger import SqlLedger, open_ledger, rows, schema
 from takeback.ledger.images import packed
 from takeback.ports import Approach, Change, HistoryQuery
@@ -90,7 +90,9 @@ def action(number: int, status: Happening = Happening.SUCCEED) -> tuple[list[Eve
     }  # fmt: skip
     first = Event(f"a{number}", 1, Happening.CLAIM, at, "guard for agent", changes, "rule set")
     begun = begin(first)
-    ends: dict[str, Any] = {"in_force": True, "changed": ("priority",), "settled_at": at}
+    ends: dict[str, Any] = {
+        "in_force": True, "verified": Verified.YES, "changed": ("priority",), "settled_at": at,
+    }  # fmt: skip
     last = Event(begun.id, 2, status, at, "guard", ends if status is Happening.SUCCEED else {}, "read back")
     return [first, last], evolve(begun, last)
 

@@ -15,6 +15,7 @@ from sqlalchemy import Engine, event, make_url
 
 from benchmarks import growth
 from takeback.core.action import begin
+from takeback.core.run import Run
 from takeback.core.states import Happening
 from takeback.core.vocabulary import Status
 from takeback.ledger import SqlLedger, open_ledger
@@ -95,6 +96,7 @@ def _rows(plan: dict[str, Any]) -> int:
 
 Ask = Callable[[SqlLedger], Awaitable[Any]]
 ONE: Final = growth.action(500)[1]
+RUN: Final = Run(id=ONE.run, tenant="acme", principal="agent", opened_at=ONE.created_at, active_at=ONE.created_at)
 
 
 def asked(**query: Any) -> Ask:
@@ -141,7 +143,9 @@ QUESTIONS: Final[dict[str, Ask]] = {
     "the queue": lambda ledger: ledger.queue("acme"),
     "approvals that wait": lambda ledger: ledger.approvals("acme"),
     "what was left behind": lambda ledger: ledger.unattended("acme", datetime.now(UTC)),
+    "what did not verify": lambda ledger: ledger.unverified("acme"),
     "runs": lambda ledger: ledger.runs("acme"),
+    "where a run stands": lambda ledger: ledger.facts_of_runs((RUN,)),
     "one action": lambda ledger: ledger.action("acme", ONE.id),
     "its events": lambda ledger: ledger.events("acme", ONE.id),
     "later writes": lambda ledger: ledger.later_writes(ONE),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select, text, union_all
+from sqlalchemy import Select, and_, select, text, union_all
 
 from takeback.core.action import PLAN
 from takeback.core.queue import Cause
@@ -28,16 +28,20 @@ def agreed_plans(tenant: str) -> Select[Any]:
 
 def unverified(tenant: str, limit: int) -> Select[Any]:
     """What a worker reads back once more: found by what is open in the queue and by a partial index."""
-    asked_for = select(recovery_items.c.action).where(
-        recovery_items.c.tenant == tenant,
-        text(f"recovery_items.{OPEN}"),
-        recovery_items.c.cause.in_([Cause.MISMATCH.value, Cause.PARTIAL.value]),
-    )
-    wrong = select(actions.c.ord).where(
-        actions.c.tenant == tenant,
-        actions.c.id.in_(asked_for),
-        actions.c.status == Status.FAILED.value,
-        actions.c.in_force,
+    wrong = (
+        select(actions.c.ord)
+        .join_from(
+            recovery_items,
+            actions,
+            and_(actions.c.id == recovery_items.c.action, actions.c.tenant == recovery_items.c.tenant),
+        )
+        .where(
+            recovery_items.c.tenant == tenant,
+            text(f"recovery_items.{OPEN}"),
+            recovery_items.c.cause.in_([Cause.MISMATCH.value, Cause.PARTIAL.value]),
+            actions.c.status == Status.FAILED.value,
+            actions.c.in_force,
+        )
     )
     unread = select(actions.c.ord).where(actions.c.tenant == tenant, text(UNREAD))
     found = union_all(wrong, unread).subquery()

@@ -14,7 +14,7 @@ from takeback.core.queue import EVERY_CAUSE, Comment, QueueDecision, RecoveryIte
 from takeback.core.run import Approval, Checkpoint, Run, Unwinding
 from takeback.core.states import Happening
 from takeback.core.vocabulary import ActionClass, Does, Effect, Risk
-from takeback.ports import Approach, Change, HistoryQuery, Ledger
+from takeback.ports import AccessEntry, Approach, Change, HistoryQuery, Ledger, Sighting
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 Fact = tuple[Event, Action]
@@ -62,6 +62,13 @@ def image(value: Any) -> tuple[str, bytes]:
     """An image and its digest."""
     content = canonical(value)
     return hashlib.sha256(content).hexdigest(), content
+
+
+def a_read(value: Any, at: datetime = NOW, place: str = "x", **more: str) -> AccessEntry:
+    """A read that saw a value at a place."""
+    seen = Sighting(sha(place), at, canonical(value))
+    entry = AccessEntry("acme", "r1", "ann", "desk", "get", at, ok=True, arguments_digest=sha("x"), seen=seen)
+    return replace(entry, **more)  # type: ignore[arg-type]
 
 
 async def write(ledger: Ledger, *facts: Fact, **change: Any) -> None:

@@ -13,7 +13,7 @@ from takeback.core.queue import Cause
 from takeback.core.vocabulary import Origin
 from takeback.ledger import SqlLedger
 from takeback.ledger.schema import metadata
-from takeback.ports import AccessEntry, Change
+from takeback.ports import Change
 
 from .raw import sql
 from .stories import (
@@ -21,6 +21,7 @@ from .stories import (
     a_checkpoint,
     a_comment,
     a_freeze,
+    a_read,
     a_run,
     an_approval,
     an_item,
@@ -43,6 +44,7 @@ NAMED = sorted(
         "checkpoints",
         "counters",
         "access_log",
+        "sightings",
         "unwindings",
         "scopes",
         "freezes",
@@ -69,11 +71,7 @@ async def rows(ledger: SqlLedger, url: str) -> str:
         tenant="acme",
     )
     await ledger.commit(everything)
-    await ledger.log_access(
-        AccessEntry(
-            "acme", "r1", "ann", "helpdesk", "get", NOW + timedelta(days=900), ok=True, arguments_digest=sha("x")
-        )
-    )
+    await ledger.log_access(a_read("x", NOW + timedelta(days=900)))
     await succeeded(ledger, "a3", run="r0")
     await ledger.open_run(a_run("r0"))
     await ledger.commit(Change(queue=(an_item("q2", cause=Cause.LATE),), tenant="acme"))

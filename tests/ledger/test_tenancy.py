@@ -14,13 +14,23 @@ import pytest_asyncio
 from takeback.core.states import Happening
 from takeback.core.vocabulary import ActionClass, Does, Origin
 from takeback.ledger import SqlLedger
-from takeback.ports import Change, HistoryQuery, Ledger, LedgerFailure, NotFound, QueueLedger, QueueQuery
+from takeback.ports import (
+    AccessLedger,
+    Change,
+    HistoryQuery,
+    Ledger,
+    LedgerFailure,
+    NotFound,
+    QueueLedger,
+    QueueQuery,
+)
 
 from .stories import (
     NOW,
     a_checkpoint,
     a_comment,
     a_freeze,
+    a_read,
     a_run,
     after,
     an_approval,
@@ -30,6 +40,7 @@ from .stories import (
     first,
     image,
     settled,
+    sha,
     succeeded,
     write,
 )
@@ -58,6 +69,7 @@ async def inhabited(ledger: SqlLedger) -> SqlLedger:
     await succeeded(ledger, "a5", does=Does.CREATE, **shared)
     gone = await succeeded(ledger, "a6", does=Does.DELETE, **shared)
     await ledger.freeze(a_freeze("z1"))
+    await ledger.log_access(a_read("x"))
     undoing = after(gone, Happening.COMPENSATE)
     await write(ledger, undoing, after(undoing, Happening.RESTORE, in_force=False))
     await succeeded(ledger, "a8", origin=Origin.PLAN, original="w1")
@@ -111,6 +123,7 @@ EMPTY: dict[str, Read] = {
     "creations": lambda ledger, tenant: ledger.creations(tenant, "ticket", ["T-a1"]),
     "freezes": lambda ledger, tenant: ledger.freezes(tenant),
     "frozen": lambda ledger, tenant: ledger.frozen(tenant),
+    "sighting": lambda ledger, tenant: ledger.sighting(tenant, "r1", sha("x")),
     "steps": lambda ledger, tenant: ledger.steps(tenant, "w1"),
     "unverified": lambda ledger, tenant: ledger.unverified(tenant),
     "agreed plans": lambda ledger, tenant: ledger.agreed_plans(tenant, NOW + timedelta(days=1)),
@@ -147,7 +160,9 @@ def test_every_read_of_the_port_has_its_line() -> None:
     own = {"approach", "commit", "release", "renew", "log_access", "open_run", "image", "secret", "wait_for_change"}
     own |= {"holders", "is_held", "let_go", "shared_run", "end_runs", "prune", "wait_for_any", "available"}
     own |= {"freeze", "lift"}
-    reads = {name for name in (*vars(Ledger), *vars(QueueLedger)) if not name.startswith("_")} - own
+    reads = {
+        name for name in (*vars(Ledger), *vars(QueueLedger), *vars(AccessLedger)) if not name.startswith("_")
+    } - own
     assert {name.replace(" ", "_") for name in [*EMPTY, *MISSING]} >= reads
 
 

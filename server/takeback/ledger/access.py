@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from takeback.ports import AccessEntry, LedgerFailure
@@ -14,6 +15,9 @@ _WITHIN: Final = 0.08
 _MOST: Final = 10_000
 """Entries kept while the database fails. Beyond them the oldest are forgotten: a read never waits for its log."""
 
+_MOST_BYTES: Final = 64 * 2**20
+"""Bytes of what was seen that are kept likewise. What is forgotten counts as not seen."""
+
 
 class AccessLog:
     """Collects entries and hands them to `write` in batches. Needs a running event loop."""
@@ -23,6 +27,7 @@ class AccessLog:
         self._entries: list[AccessEntry] = []
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._writing = asyncio.Lock()
 
     def add(self, entry: AccessEntry) -> None:
         """Remember a read. Returns at once. After `close` there is nowhere to write to, and it is forgotten."""
@@ -38,12 +43,17 @@ class AccessLog:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
-        await self._flush()
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Write what is there, when what is on its way is written. Never raises; what fails stays for the next time."""
+        async with self._writing:
+            await self._flush()
 
     async def _soon(self) -> None:
         while self._entries:
             await asyncio.sleep(_WITHIN)
-            await self._flush()
+            await self.flush()
 
     async def _flush(self) -> None:
         entries, self._entries = self._entries, []
@@ -52,4 +62,14 @@ class AccessLog:
         try:
             await self._write(entries)
         except LedgerFailure:
-            self._entries = [*entries, *self._entries][-_MOST:]
+            self._entries = _bounded([*entries, *self._entries][-_MOST:])
+
+
+def _bounded(entries: Sequence[AccessEntry]) -> list[AccessEntry]:
+    """Entries whose sightings together are of a bounded size: the newest of them are kept."""
+    kept: list[AccessEntry] = []
+    left = _MOST_BYTES
+    for entry in reversed(entries):
+        left -= len(entry.seen.content) if entry.seen is not None else 0
+        kept.append(entry if left >= 0 else replace(entry, seen=None))
+    return kept[::-1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -61,12 +61,17 @@ def keep(connection: Connection, changes: Sequence[Change]) -> None:
         at = max((event.at for event, _ in change.actions), default=None)
         blobs |= change.images
         used |= dict.fromkeys(change.images, at)
-    # Sorted, like all rows that several guards write: who locks in one order does not wait in a circle.
-    rows = [{**packed(digest, blobs[digest]), "used_at": used[digest]} for digest in sorted(blobs)]
-    if rows:
-        connection.execute(_storing(connection.dialect.name), rows)
+    store(connection, {digest: (content, used[digest]) for digest, content in blobs.items()})
     if touched := sorted(_stale(changes, blobs.keys())):
         connection.execute(_TOUCH, [{"b_digest": d, "b_at": at, "b_stale": at - SLACK} for d, at in touched])
+
+
+def store(connection: Connection, contents: Mapping[str, tuple[bytes, datetime | None]]) -> None:
+    """Store contents by their digests, each with the time of its use."""
+    # Sorted, like all rows that several guards write: who locks in one order does not wait in a circle.
+    rows = [{**packed(digest, contents[digest][0]), "used_at": contents[digest][1]} for digest in sorted(contents)]
+    if rows:
+        connection.execute(_storing(connection.dialect.name), rows)
 
 
 def _stale(changes: Iterable[Change], stored: Iterable[str]) -> list[tuple[str, datetime]]:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, func, or_, select, text, update
 
 from takeback.core.limits import is_over
 from takeback.core.policy.schema import Retention
-from takeback.ledger import prune_runs
+from takeback.ledger import prune_runs, sightings
 from takeback.ledger.database import beyond
 from takeback.ledger.images import SLACK
 from takeback.ledger.schema import DAILY, KEPT, UNDECIDED, access_log, actions, counters, images, scopes
@@ -87,7 +87,7 @@ def _kinds(retention: Retention, now: datetime, *, dry_run: bool) -> list[Batch]
             found += [partial(_stubs, before=before), partial(_scopes, before=before), partial(_days, today=now.date())]
     if (span := retention.images or retention.runs) is not None:
         if not dry_run:
-            found.append(partial(_stamps, now=now))
+            found += [partial(_sightings, before=now - span), partial(_stamps, now=now)]
         found.append(partial(_contents, before=now - span - SLACK, now=now, dry_run=dry_run))
     return found
 
@@ -131,6 +131,11 @@ def _stamps(connection: Connection, _place: Place | None, *, now: datetime) -> S
     unknown = select(images.c.digest).where(text(KEPT), images.c.used_at.is_(None)).limit(BATCH)
     stamped = connection.execute(update(images).where(images.c.digest.in_(unknown)).values(used_at=now)).rowcount
     return Step(Removed(), () if stamped == BATCH else None)
+
+
+def _sightings(connection: Connection, place: Place | None, *, before: datetime) -> Step:
+    """What runs saw: it goes no later than the images that it refers to."""
+    return Step(Removed(), sightings.prune(connection, place, before=before, most=BATCH))
 
 
 def _stubs(connection: Connection, _place: Place | None, *, before: datetime) -> Step:

@@ -29,7 +29,7 @@ _WORDS: Final[dict[str, type[Enum]]] = {
 _LISTS: Final = ("fields", "changed")
 _TIMES: Final = ("deadline", "sent_at", "settled_at")
 _NAMES: Final = tuple(field.name for field in fields(Action))
-_ACCESS: Final = tuple(field.name for field in fields(AccessEntry))
+_ACCESS: Final = tuple(field.name for field in fields(AccessEntry) if field.name != "seen")
 
 
 def action_row(action: Action) -> Row:

@@ -40,7 +40,7 @@ from takeback.ledger.freezes import freezes as _freezes
 from takeback.ledger.tables import listed, only, tenant_check
 from takeback.ledger.tables import metadata as _metadata
 
-REVISION: Final = "0010"
+REVISION: Final = "0011"
 
 metadata: Final = _metadata
 
@@ -306,6 +306,18 @@ access_log: Final = Table(
     Index("ix_access_log_tenant_at", "tenant", "at"),
     Index("ix_access_log_tenant_run", "tenant", "run", "at"),
     sqlite_autoincrement=True,
+)
+
+sightings: Final = Table(
+    "sightings",
+    metadata,
+    Column("tenant", FreeText, primary_key=True),
+    Column("run", FreeText, primary_key=True),
+    Column("place", String(64), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("image", String(64), nullable=False),
+    tenant_check(),
+    Index("ix_sightings_at", "at", "tenant", "run", "place"),
 )
 
 pins: Final = Table(

@@ -17,7 +17,7 @@ from takeback.core.freezing import Freeze
 from takeback.core.pins.judge import Pin
 from takeback.core.policy.schema import Retention
 from takeback.core.run import Run
-from takeback.ledger import freezes, images, leases, notices, pins, queries, rows, schema
+from takeback.ledger import freezes, images, leases, notices, pins, queries, rows, schema, sightings
 from takeback.ledger import runs as in_runs
 from takeback.ledger.access import AccessLog
 from takeback.ledger.database import insert_missing
@@ -40,6 +40,7 @@ from takeback.ports import (
     Lease,
     LedgerFailure,
     Removed,
+    Sighting,
     Standing,
 )
 
@@ -174,6 +175,12 @@ class SqlLedger(ActionReads, RecordReads, QueueReads):
         """Remember a read. Returns at once; written within 100 ms."""
         self._access.add(entry)
 
+    async def sighting(self, tenant: str, run_id: str, place: str) -> Sighting | None:
+        """What a run saw last at a place; None where it never read there, or retention took it."""
+        await self._access.flush()
+        row = await self._one_or_none(sightings.newest(tenant, run_id, place))
+        return None if row is None else Sighting(place, row["at"], images.unpacked(row["content"], row["size"]))
+
     async def secret(self, name: str) -> bytes:
         """32 random bytes, made at the first call for `name` and kept with the ledger."""
         found = await self._one_or_none(select(schema.secrets).where(schema.secrets.c.name == name))
@@ -265,6 +272,7 @@ def _switched(work: Callable[[Connection], Freeze], connection: Connection) -> F
 
 def _log(connection: Connection, entries: Sequence[AccessEntry]) -> None:
     connection.execute(insert(schema.access_log), [rows.access_row(entry) for entry in entries])
+    sightings.keep(connection, entries)
 
 
 def _secret(connection: Connection, name: str) -> bytes:

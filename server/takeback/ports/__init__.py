@@ -5,11 +5,11 @@ foreign exception through: what can go wrong is one of the exceptions below.
 """
 
 from takeback.core.results import HTTP, VERSION
+from takeback.ports.access import AccessEntry, AccessLedger, Sighting
 from takeback.ports.agents import AgentUseCases, Caller, UndoAnswer
 from takeback.ports.compensation import CodedCompensation, Compensation, Impossible, Material, Remedy
 from takeback.ports.downstream import ANSWERED_WITHIN, Ask, Bridge, Downstream, Questions, Tell
 from takeback.ports.ledger import (
-    AccessEntry,
     Approach,
     Change,
     HistoryQuery,
@@ -46,6 +46,7 @@ __all__ = [
     "HTTP",
     "VERSION",
     "AccessEntry",
+    "AccessLedger",
     "AgentUseCases",
     "Answered",
     "Approach",
@@ -84,6 +85,7 @@ __all__ = [
     "QueueQuery",
     "Remedy",
     "Removed",
+    "Sighting",
     "Stale",
     "Standing",
     "Tell",

@@ -16,6 +16,7 @@ from takeback.core.queue import Comment, RecoveryItem, Settled
 from takeback.core.run import Approval, Checkpoint, Run, Unwinding
 from takeback.core.run_state import RunFacts
 from takeback.core.vocabulary import RunStatus, Status
+from takeback.ports.access import AccessLedger
 from takeback.ports.queue import QueueLedger
 
 
@@ -132,20 +133,6 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class AccessEntry:
-    """One read that passed through, for the access log (written in batches)."""
-
-    tenant: str
-    run: str
-    principal: str
-    upstream: str
-    tool: str
-    at: datetime
-    ok: bool
-    arguments_digest: str
-
-
-@dataclass(frozen=True, slots=True)
 class Removed:
     """What retention took, or would take. `reads` are entries of the access log. `more`: it is not done yet."""
 
@@ -194,7 +181,7 @@ class Page:
     cursor: str | None = None
 
 
-class Ledger(QueueLedger, Protocol):
+class Ledger(QueueLedger, AccessLedger, Protocol):
     """The durable memory of every change. Every query is bound to a tenant."""
 
     async def approach(self, approach: Approach) -> Standing:
@@ -248,9 +235,6 @@ class Ledger(QueueLedger, Protocol):
 
         Safe beside guards that work, and to be stopped at any time: the next one goes on. Raises LedgerFailure.
         """
-
-    async def log_access(self, entry: AccessEntry) -> None:
-        """Remember a read. Returns at once; written within 100 ms."""
 
     async def open_run(self, run: Run) -> None:
         """Insert a run, or do nothing when it is there."""

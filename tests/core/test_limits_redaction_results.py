@@ -13,7 +13,7 @@ from takeback.core.images import Presence
 from takeback.core.limits import LoopWatch, counters_for, exceeded
 from takeback.core.policy.schema import Limits
 from takeback.core.redaction import is_redacted, redact, scrub
-from takeback.core.results import read_part, record
+from takeback.core.results import answer_of, part_of, record
 from takeback.core.vocabulary import Does
 from tests.core.examples import NOW
 
@@ -113,7 +113,7 @@ def test_the_data_of_a_result(result: dict[str, Any], data: object) -> None:
 
 
 def part(result: dict[str, Any] | None, error: str | None = None, **how: Any) -> Any:
-    return read_part("t", result, error, select=how.get("select"), absent=how.get("absent"), variables={})
+    return part_of("t", answer_of(result, error), select=how.get("select"), absent=how.get("absent"), variables={})
 
 
 def said(text: str) -> dict[str, Any]:
@@ -161,6 +161,8 @@ def test_json_in_the_wrapping_of_a_framework_is_read_as_what_it_is() -> None:
 
 @pytest.mark.parametrize("number", [401, 403, 404, 410])
 def test_a_number_in_an_id_is_no_status(number: int) -> None:
-    gone = read_part("t", None, f"there is no ticket T-{number}: not found", select=None, absent=None, variables={})
-    locked = read_part("t", None, f"ticket T-{number} is locked", select=None, absent=None, variables={})
+    gone, locked = (
+        part_of("t", answer_of(None, problem), select=None, absent=None, variables={})
+        for problem in (f"there is no ticket T-{number}: not found", f"ticket T-{number} is locked")
+    )
     assert (gone.presence, locked.presence) == (Presence.ABSENT, Presence.UNREADABLE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from takeback.core.expressions import Expression, ExpressionError
@@ -79,21 +80,28 @@ def means_absent(text: str) -> bool:
     return _ABSENT.search(text) is not None and _FORBIDDEN.search(text) is None
 
 
-def read_part(
-    name: str,
-    result: Mapping[str, Any] | None,
-    error: str | None,
-    *,
-    select: Expression | None,
-    absent: Expression | None,
-    variables: Mapping[str, JSON],
-) -> Part:
-    """What a read of one target came to: present with its value, absent, or unreadable with the problem.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a read was answered: its `data`, or the `problem`. `version` is the upstream's own name for the state."""
 
-    `result` is the tool's result, or null with `error` when the read itself failed.
-    """
+    data: JSON
+    problem: str | None = None
+    version: str | None = None
+
+
+def answer_of(result: Mapping[str, Any] | None, error: str | None) -> Answer:
+    """The answer in a tool's result; `result` is null, with `error`, when the read itself failed."""
     problem = error if result is None else (text_of(result) or "the read failed") if is_error(result) else None
-    data = None if result is None or problem is not None else record(result)
+    if result is None or problem is not None:
+        return Answer(None, problem)
+    return Answer(record(result), None, version_of(result))
+
+
+def part_of(
+    name: str, answer: Answer, *, select: Expression | None, absent: Expression | None, variables: Mapping[str, JSON]
+) -> Part:
+    """What an answer says of one target: present with its value, absent, or unreadable with the problem."""
+    data, problem = answer.data, answer.problem
     seen = {**variables, "result": data, "error": problem}
     try:
         if absent is not None and absent.truth(seen):
@@ -106,7 +114,7 @@ def read_part(
         value = data if select is None else select.value(seen)
     except ExpressionError as failure:
         return Part(name, Presence.UNREADABLE, None, str(failure))
-    version = version_of(result) if result is not None and value is not None else None
+    version = answer.version if value is not None else None
     return Part(name, Presence.ABSENT if value is None else Presence.PRESENT, value, version=version)
 
 

@@ -24,6 +24,7 @@ INSTRUCTIONS: Final = (
 )
 
 _LONG: Final = 60
+_MANY: Final = 8
 _LONGEST_STATE: Final = 4000
 
 
@@ -239,6 +240,14 @@ def overtaken(action: Action, state: JSON) -> str:
     return (
         f"Not executed: {targets_of(action.targets)} was changed by somebody else between reading and writing. "
         f"Nothing was written.{now} If the change is still wanted, call again. [takeback {action.id}]"
+    )
+
+
+def outdated(where: str, differing: Sequence[Difference]) -> str:
+    """When a write rests on what its run read, and that is not what is there any more."""
+    return refused(
+        f"{where} changed since this run last read it ({changes(differing, most=_MANY)})",
+        "Read it again and decide anew; if the change is still wanted then, call again.",
     )
 
 

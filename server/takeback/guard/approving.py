@@ -160,11 +160,12 @@ async def expire(services: Services, action: Action, approval: Approval) -> Acti
     return fact[1]
 
 
-async def void(services: Services, action: Action, approval: Approval, why: str) -> None:
+async def void(services: Services, action: Action, approval: Approval, why: str) -> Action:
     """What was shown no longer holds: the approval covers nothing, and a new question will be put."""
     fact = next_fact(services, action, Happening.CANCEL, detail=why)
     gone = replace(approval, status=ApprovalStatus.VOID, decided_at=services.clock.now(), reason=why)
     await services.ledger.commit(Change(actions=(fact,), approvals=(gone,), tenant=action.tenant))
+    return fact[1]
 
 
 def still_covers(services: Services, work: Work, approval: Approval, stored_before: Image | None) -> bool:

@@ -25,11 +25,12 @@ from takeback.guard.purposes import AgentCall
 from takeback.guard.readings import needs_result, readings
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.retrying import patiently
+from takeback.guard.seeing import sighting
 from takeback.guard.sending import forwarded_meta
 from takeback.guard.services import Services, Work
 from takeback.guard.undo.automatic import taken_back_at_once
 from takeback.guard.writing import write
-from takeback.ports import AccessEntry, Answered, Busy, Caller, ProgressSink, ToolFailure
+from takeback.ports import AccessEntry, Answered, Busy, Caller, ProgressSink, Sighting, ToolFailure
 
 CLIENT_KEY: Final = "io.takeback/idempotencyKey"
 _LONGEST_KEY: Final = 255
@@ -99,6 +100,7 @@ async def forward(services: Services, request: CallRequest, entry: Entry, decisi
     mark = f"{entry.policy_name} {_print(request.arguments)}" if watched else ""
     if watched and (count := services.watch.count(request.caller.run, mark)) >= decision.limits.same_call:
         return own_word(loop_stopped(entry.exposed, count), layer=RetryLayer.MODEL)
+    began = services.clock.now()
     params: dict[str, Any] = {"name": entry.definition.name, "arguments": request.arguments}
     if meta := forwarded_meta(request.meta):
         params["_meta"] = meta
@@ -108,17 +110,19 @@ async def forward(services: Services, request: CallRequest, entry: Entry, decisi
             "tools/call", params, timeout=decision.timeout.total_seconds(), progress=request.progress
         )
 
+    heard: Reply | None = None
     try:
-        reply = Reply(result=await _answered(services, decision, ask))
+        reply = heard = Reply(result=await _answered(services, decision, ask))
     except Answered as failure:
-        reply = Reply(answered=failure)
+        reply = heard = Reply(answered=failure)
     except ToolFailure as failure:
         text = f"{entry.client.name} gave no answer ({failure}). It is a read: nothing was changed; try it again."
         reply = own_word(text, layer=RetryLayer.TOOL)
     if watched:
         outcome = _print(reply.result) if reply.result is not None else str(reply.answered)
         services.watch.saw(request.caller.run, mark, outcome)
-    await _log(services, request, entry, decision, ok=reply.answered is None)
+    seen = sighting(services, entry, request.arguments, heard, began) if heard is not None else None
+    await _log(services, request, entry, decision, ok=reply.answered is None, seen=seen)
     return reply
 
 
@@ -138,7 +142,9 @@ def _print(value: JSON) -> str:
     return hashlib.blake2b(dumps(value), digest_size=16).hexdigest()
 
 
-async def _log(services: Services, request: CallRequest, entry: Entry, decision: Decision, *, ok: bool) -> None:
+async def _log(
+    services: Services, request: CallRequest, entry: Entry, decision: Decision, *, ok: bool, seen: Sighting | None
+) -> None:
     caller = request.caller
     await services.ledger.log_access(
         AccessEntry(
@@ -150,6 +156,7 @@ async def _log(services: Services, request: CallRequest, entry: Entry, decision:
             services.clock.now(),
             ok,
             digest(services.redacted(request.arguments, decision.rule.redact if decision.rule else ())),
+            seen,
         )
     )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from takeback.core.action import Action
-from takeback.core.vocabulary import RetryLayer, Status
+from takeback.core.run import Approval
+from takeback.core.vocabulary import Origin, RetryLayer, Status
 from takeback.core.wording import denied, in_doubt, in_progress, occupied, pending, unrecorded
 from takeback.guard import approving
 from takeback.guard.carrying import begin, free, limit_stop
@@ -19,6 +19,7 @@ from takeback.guard.replies import Reply, own_word
 from takeback.guard.sending import whole_call
 from takeback.guard.services import Refusal, Services, Work
 from takeback.guard.settling import take_over
+from takeback.guard.staleness import ready
 from takeback.ports import KeyTaken, LeaseLost, LedgerFailure, Stale, Standing
 
 _UNDER_WAY: Final = frozenset({Status.RUNNING, Status.COMPENSATING, Status.IN_DOUBT})
@@ -115,12 +116,20 @@ async def _approved(services: Services, work: Work, standing: Standing, action: 
     before = await before_image(services, work)
     stored = services.stored_image(before, work.redact) if before is not None else None
     try:
-        work = replace(work, arguments=await work.purpose.ready(work, before))
+        work = await ready(services, work, before)
     except Refusal as refusal:
-        return await free(services, standing, own_word(str(refusal), layer=RetryLayer.HUMAN))
+        return await free(services, standing, await _turned_away(services, work, refusal, action, approval))
     if not approving.still_covers(services, work, approval, stored):
         await approving.void(services, action, approval, "what was shown has changed since")
         return None
     generation = action.generation
     claimed = partial(claim, services, work, standing, before, generation=generation, known=action, approval=approval)
     return await begin(services, work, standing, claimed)
+
+
+async def _turned_away(services: Services, work: Work, refusal: Refusal, action: Action, approval: Approval) -> Reply:
+    """What was read forbids what a person agreed to. An agent may come again with it; a step of a plan is over."""
+    if work.origin is not Origin.PLAN:
+        return own_word(str(refusal), layer=refusal.layer)
+    gone = await approving.void(services, action, approval, refusal.why or str(refusal))
+    return own_word(str(refusal), gone, layer=refusal.layer)

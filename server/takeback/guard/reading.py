@@ -13,7 +13,7 @@ from takeback.core.expressions import ExpressionError
 from takeback.core.images import Image, Part, Presence
 from takeback.core.jsontext import JSON
 from takeback.core.redaction import is_redacted
-from takeback.core.results import read_part
+from takeback.core.results import answer_of, part_of
 from takeback.guard.catalog import Entry
 from takeback.guard.readings import Reading
 from takeback.guard.retrying import Withheld, patiently
@@ -76,10 +76,9 @@ async def _take(services: Services, reading: Reading, variables: Mapping[str, JS
         log.exception("the connector of %s failed", entry.client.name)
         result, error = None, f"the connector failed ({type(failure).__name__})"
     try:
-        part = read_part(
+        part = part_of(
             reading.name,
-            result,
-            error,
+            answer_of(result, error),
             select=reading.select,
             absent=reading.absent,
             variables={**variables, **reading.known},

@@ -19,7 +19,7 @@ from takeback.core.queue import RecoveryItem, Settled
 from takeback.core.redaction import bounded, hidden, redact, redact_result, scrub
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
-from takeback.core.vocabulary import Origin
+from takeback.core.vocabulary import Origin, RetryLayer
 from takeback.guard.catalog import Catalog, Entry
 from takeback.guard.keeping import Keeper
 from takeback.guard.readings import Reading
@@ -129,9 +129,10 @@ class Services:
 
     def stored_image(self, image: Image, fields: tuple[str, ...]) -> Image:
         """An image as it may be stored: without what must not be kept, and of a bounded size."""
-        return Image(tuple(replace(part, value=self._kept(part.value, fields)) for part in image.parts))
+        return Image(tuple(replace(part, value=self.stored_value(part.value, fields)) for part in image.parts))
 
-    def _kept(self, value: JSON, fields: tuple[str, ...]) -> JSON:
+    def stored_value(self, value: JSON, fields: tuple[str, ...]) -> JSON:
+        """A value as it may be stored: redacted, and of a bounded size."""
         return bounded(self.redacted(value, fields), most=MAX_IMAGE_BYTES, key=self.redaction_key)
 
     def masked(self, value: JSON, hide: frozenset[str]) -> JSON:
@@ -199,7 +200,14 @@ class Purpose(Protocol):
 
 
 class Refusal(Exception):
-    """A call is not executed; the message is the whole text for the model. Nothing was changed by it."""
+    """A call is not executed; the message is the whole text for the model. Nothing was changed by it.
+
+    `layer` says whose turn it is next; `why` is for the ledger, where that is to say more than the decision does.
+    """
+
+    def __init__(self, message: str, *, layer: RetryLayer = RetryLayer.HUMAN, why: str = "") -> None:
+        super().__init__(message)
+        self.layer, self.why = layer, why
 
 
 def caller_of(action: Action) -> Caller:

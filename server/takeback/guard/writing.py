@@ -28,6 +28,7 @@ from takeback.guard.recording import first
 from takeback.guard.replies import Reply, own_word
 from takeback.guard.runs import in_run, inheriting, opened
 from takeback.guard.services import Refusal, Services, Work
+from takeback.guard.staleness import ready
 from takeback.guard.turns import Busy
 from takeback.ports import Approach, Change, KeyTaken, LeaseLost, LedgerFailure, Stale, Standing
 
@@ -161,9 +162,9 @@ async def _go(services: Services, work: Work, standing: Standing, go: Go) -> Rep
     before = await before_image(services, work)
     known = go.attempt_of
     try:
-        work = replace(work, arguments=await work.purpose.ready(work, before))
+        work = await ready(services, work, before)
     except Refusal as refusal:
-        return await _turned_away(services, work, standing, refusal, known is None)
+        return await _turned_away(services, work, standing, refusal, known)
     if _must_ask(services, work, before):
         action, approval = await approving.ask(services, work, standing, before, generation=go.generation, known=known)
         return own_word(pending(action, approval), action, layer=RetryLayer.HUMAN, pending=approval)
@@ -186,20 +187,24 @@ def _was_agreed(services: Services, work: Work, before: Image | None) -> bool:
     return work.agreed == approving.digest_now(services, work, stored)
 
 
-async def _turned_away(services: Services, work: Work, standing: Standing, refusal: Refusal, fresh: bool) -> Reply:
+async def _turned_away(
+    services: Services, work: Work, standing: Standing, refusal: Refusal, known: Action | None
+) -> Reply:
     """What was read forbids it. An agent's attempt is written down; an undo's leaves its original as it is."""
-    if not fresh or work.origin is Origin.UNDO:
-        return await free(services, standing, own_word(str(refusal), layer=RetryLayer.HUMAN))
-    action = await _denied(services, work, standing)
-    return own_word(str(refusal), action, layer=RetryLayer.HUMAN)
+    if known is not None or work.origin is Origin.UNDO:
+        of = known if work.origin is Origin.PLAN else None  # a step is what its action is, and that failed for certain
+        return await free(services, standing, own_word(str(refusal), of, layer=refusal.layer))
+    action = await _denied(services, work, standing, refusal.why or work.decision.why)
+    return own_word(str(refusal), action, layer=refusal.layer)
 
 
 async def _deny(services: Services, work: Work, standing: Standing) -> Reply:
-    action = await _denied(services, work, standing)
+    action = await _denied(services, work, standing, work.decision.why)
     return own_word(denied(action, work.decision.why), action, layer=RetryLayer.HUMAN)
 
 
-async def _denied(services: Services, work: Work, standing: Standing) -> Action:
+async def _denied(services: Services, work: Work, standing: Standing, why: str) -> Action:
+    work = replace(work, decision=replace(work.decision, why=why))
     fact = first(services, work, Happening.DENY, generation=standing.newest_generation + 1)
     await services.ledger.commit(
         Change(actions=(fact,), tenant=work.caller.tenant, leases=standing.leases, release=standing.leases)

@@ -10,7 +10,6 @@ from tests.core.policy.policies import HEAD, WRITE, mistakes
 CASES: dict[tuple[str, ...], str] = {
     ("upstream", ANY, "stateful"): '[upstream.api]\ncommand = "a"\nstateful = true\n',
     ("rule", ANY, "confirm"): WRITE + 'confirm = "person"\n',
-    ("rule", ANY, "stale"): WRITE + 'stale = "refuse"\n',
     ("tenants",): "[tenants.acme]\n",
     ("console",): "[console]\nport = 8080\n",
 }
@@ -50,11 +49,10 @@ def test_a_malformed_later_key_is_told_to_be_later_and_nothing_else() -> None:
 
 
 def test_a_later_key_does_not_hide_what_else_is_wrong_with_its_rule() -> None:
-    assert mistakes(HEAD + WRITE + 'stale = "refuse"\nundo_within = "1h"\n') == [
+    assert mistakes(HEAD + WRITE + 'confirm = "person"\nundo_within = "1h"\n') == [
         (
-            "rule[2].stale (desk.set): is not in this version yet: refuse a write whose target changed "
-            "since the run last "
-            "read it; take it out for now"
+            "rule[2].confirm (desk.set): is not in this version yet: ask a person to confirm what a call came to; "
+            "take it out for now"
         ),
         (
             "rule[2].undo_within (desk.set): there is no `undo` to be in time for; "

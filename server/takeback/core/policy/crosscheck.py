@@ -12,6 +12,7 @@ from takeback.core.policy.classes import class_mistakes
 from takeback.core.policy.mistakes import Keys, Mistake
 from takeback.core.policy.places import is_read_back, names_in, targets
 from takeback.core.policy.schema import PolicyFile, Retention, Retry, Rule
+from takeback.core.policy.stale import stale_mistakes
 from takeback.core.policy.tools import Numbered
 from takeback.core.policy.upstreams import condition_mistakes, idempotency_mistakes, upstream_mistakes
 from takeback.core.tracing import template_mistake
@@ -69,6 +70,7 @@ def _rule(sound: Sound, index: int, rule: Rule) -> Iterator[Mistake]:
     yield from names_in(rule)
     yield from _calls(sound, rule)
     yield from _reads(rule)
+    yield from stale_mistakes(rule, sound.rules, complete=not sound.broken)
     upstream = sound.file.upstream.get(rule.tool.partition(".")[0])
     yield from idempotency_mistakes(("idempotency",), rule.idempotency, upstream)
     yield from condition_mistakes(rule, upstream)

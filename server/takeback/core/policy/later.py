@@ -13,7 +13,6 @@ ANY: Final = "*"
 LATER: Final[Mapping[tuple[str, ...], str]] = {
     ("upstream", ANY, "stateful"): "know that a restart loses what the upstream remembered",
     ("rule", ANY, "confirm"): "ask a person to confirm what a call came to",
-    ("rule", ANY, "stale"): "refuse a write whose target changed since the run last read it",
     ("tenants",): "hold several tenants in one guard",
     ("console",): "serve a web page for approvals and recovery",
 }

@@ -20,6 +20,7 @@ from takeback.core.policy.extending import Base, Extended, extended
 from takeback.core.policy.later import later
 from takeback.core.policy.mistakes import Mistake, PolicyMistakes, told
 from takeback.core.policy.schema import LedgerTable, PolicyFile, Rule
+from takeback.core.policy.stale import Watched, watched
 from takeback.core.policy.violations import violations
 from takeback.core.tracing import TraceLinks
 
@@ -40,7 +41,7 @@ class Policy:
 
     `digest` is over the file's content before anything from the environment was put in; `secrets` are the values that
     were put in. `place` is where the file lies: what is pinned under one policy says nothing about another's upstreams.
-    `written` tells in which file, and where there, a key stands.
+    `written` tells in which file, and where there, a key stands. `watched` are the tools whose answers are remembered.
     """
 
     file: PolicyFile = field(repr=False)
@@ -49,6 +50,7 @@ class Policy:
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     place: str = ""
     written: Extended = field(default=Extended({}, {}), repr=False)
+    watched: Mapping[str, Watched] = field(default_factory=dict, repr=False)
     _by_tool: dict[str, tuple[NumberedRule, ...]] = field(default_factory=dict, init=False, repr=False)
 
     def rules_for(self, tool: str) -> tuple[NumberedRule, ...]:
@@ -100,7 +102,7 @@ def load(text: str | bytes, *, env: Mapping[str, str], source: str = "policy.tom
     if mistakes or file is None:
         raise PolicyMistakes(whole.placed(mistakes), source)
     rules = tuple(map(_numbered, range(len(file.rule)), file.rule))
-    return Policy(file, digest(document), rules, filled.secrets, written=whole)
+    return Policy(file, digest(document), rules, filled.secrets, written=whole, watched=watched(file.rule))
 
 
 def _numbered(index: int, rule: Rule) -> NumberedRule:

@@ -1,4 +1,4 @@
-"""`runs`, `history`, `show`, `explain`, `approvals`: for people, for programs, and with text that nobody may trust."""
+"""`runs`, `history`, `show`, `explain`, `approvals`, `checkpoints`: for people, for programs, and with text that nobody may trust."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from .commands import command
 from .conftest import HOSTILE, LONG, TRACE, Story
 
-LOOKS = ["runs", "account", "history", "show", "explain", "approvals"]
+LOOKS = ["runs", "account", "history", "show", "explain", "approvals", "checkpoints"]
 
 
 def looked(story: Story, name: str, *options: str) -> str:
@@ -23,13 +23,17 @@ def looked(story: Story, name: str, *options: str) -> str:
 
 def about(story: Story, name: str) -> list[str]:
     """What the command looks at."""
-    return {"show": [story.actions["hostile"]], "explain": [story.actions["hostile"]], "account": [story.run]}.get(
-        name, []
-    )
+    hostile, run = [story.actions["hostile"]], [story.run]
+    return {"show": hostile, "explain": hostile, "account": run, "checkpoints": run}.get(name, [])
 
 
-def test_a_run_without_a_checkpoint_says_so(story: Story) -> None:
-    assert story("checkpoints", story.run).out == "No checkpoints yet.\n"
+def test_the_checkpoints_of_a_run_are_its_verified_writes_where_none_was_named(story: Story) -> None:
+    listed = story("checkpoints", story.run, "--json").json
+    writes = {action["id"] for action in story("history", "--json").json["actions"] if action["verified"] == "yes"}
+    assert {one["id"] for one in listed} == {one["action"] for one in listed} == writes
+    shown = story("checkpoints", story.run).out
+    assert all(one in shown for one in writes)
+    assert story("checkpoints", "r000000").out == "No checkpoints yet.\n"
     story("checkpoints", story.run, "--check", "none").refused(3, "has no checkpoint none")
 
 

@@ -1,4 +1,4 @@
-"""`runs`, `history`, `show`, `explain`, `approvals`, `checkpoints`: for people, for programs, and with text that nobody may trust."""
+"""What people look at (`runs`, `history`, `show`, ...): for them, for programs, and with text that nobody may trust."""
 
 from __future__ import annotations
 

@@ -13,12 +13,12 @@ import pytest
 
 from takeback.core.vocabulary import RunStatus, Status, Verified
 from takeback.guard.replies import Reply
-from takeback.ports import NotSent, OutcomeUnknown
+from takeback.ports import OutcomeUnknown
 from takeback.testing import GuardForTests, ToolError, guarded
 from tests.guard.plans import answered, group, over, plan, status, step, submit, sweep, text, the_plan
 from tests.guard.test_life import HIGH, actions, failed, said
 from tests.guard.test_taking_up import two, worker
-from tests.guard.waiting import closed, entries, in_doubt, lying, the_entry
+from tests.guard.waiting import closed, entries, in_doubt, lying, the_entry, without_effect
 from tests.guard.world import POLICY, Desk
 
 PAUSING = POLICY.replace("[defaults]\n", '[defaults]\npause = "low"\n').replace('"2s"', '"100ms"')
@@ -271,17 +271,10 @@ async def test_what_is_in_doubt_is_settled_in_a_paused_run(desk: Desk, tmp_path:
 async def test_a_person_may_have_something_tried_in_a_paused_run(desk: Desk, tmp_path: Path) -> None:
     """Two things went wrong: the one that had no effect is tried again on a person's word, beside the other."""
     async with guarded(PATIENT.replace('"1m"', '"100ms"'), [desk.tools], tmp_path) as guard:
-        desk.tools.faults["set"] = [OutcomeUnknown("lost", "gone")]
-        lost = await guard.call("set", OTHER)
-        assert lost.action is not None
-        desk.tools.faults["get"] = [NotSent("away")] * 100
-        guard.clock.move(timedelta(minutes=20))
-        await worker(guard).sweep()
-        desk.tools.faults["get"] = []
-        await guard.use_cases.resume("acme", lost.action.id, by="anna", reason="look")
+        lost = await without_effect(guard, desk, OTHER)
         action = await mismatched(guard, desk)
-        assert {entry.item.action for entry in await entries(guard)} == {lost.action.id, action}
-        tried = await guard.use_cases.resume("acme", lost.action.id, by="anna", reason="do it")
+        assert {entry.item.action for entry in await entries(guard)} == {lost, action}
+        tried = await guard.use_cases.resume("acme", lost, by="anna", reason="do it")
         assert (tried.done, tried.action.status) == (True, Status.SUCCEEDED)
 
 

@@ -16,7 +16,7 @@ from takeback.testing import GuardForTests, guarded
 from tests.guard.plans import group, over, plan, step, submit, the_plan
 from tests.guard.test_life import HIGH
 from tests.guard.test_taking_up import SLOW, worker
-from tests.guard.waiting import ANNA, closed, entries, in_doubt, lying, the_entry
+from tests.guard.waiting import ANNA, closed, entries, in_doubt, lying, the_entry, without_effect
 from tests.guard.world import POLICY, Desk
 
 # --- resume ---
@@ -43,20 +43,12 @@ async def test_resuming_looks_again_and_the_one_who_did_signs_for_it(tmp_path: P
 async def test_what_proves_to_have_had_no_effect_is_tried_again_only_when_that_is_wanted(tmp_path: Path) -> None:
     desk = Desk()
     async with guarded(SLOW, [desk.tools], tmp_path) as guard:
-        desk.tools.faults["set"] = [OutcomeUnknown("lost", "gone")]
-        reply = await guard.call("set", HIGH)
-        assert reply.action is not None
-        desk.tools.faults["get"] = [NotSent("away")] * 100
-        guard.clock.move(timedelta(minutes=20))
-        await worker(guard).sweep()
-        desk.tools.faults["get"] = []
-        looked = await guard.use_cases.resume("acme", reply.action.id, by="anna", reason="go on")
-        assert (looked.done, looked.action.status) == (False, Status.FAILED)
-        assert (desk.effects, "no effect" in looked.entry.item.why) == (0, True)
-        ways = (await guard.use_cases.entry("acme", reply.action.id)).suggestions
+        action = await without_effect(guard, desk, HIGH)
+        assert desk.effects == 0
+        ways = (await guard.use_cases.entry("acme", action)).suggestions
         assert (ways[0].decision, ways[0].text) == (QueueDecision.RESUME, "try it again, as its rule allows")
-        tried = await guard.use_cases.resume("acme", reply.action.id, by="anna", reason="do it")
-        assert (tried.done, tried.action.id, tried.action.status) == (True, reply.action.id, Status.SUCCEEDED)
+        tried = await guard.use_cases.resume("acme", action, by="anna", reason="do it")
+        assert (tried.done, tried.action.id, tried.action.status) == (True, action, Status.SUCCEEDED)
         assert (desk.effects, await closed(guard)) == (1, [("anna", "resume")])
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from takeback.ports import Caller, OutcomeUnknown, QueueEntry, QueueQuery
+from takeback.core.vocabulary import Status
+from takeback.guard.worker import Worker
+from takeback.ports import Caller, NotSent, OutcomeUnknown, QueueEntry, QueueQuery
 from takeback.testing import GuardForTests
 from tests.guard.world import Desk
 
@@ -45,4 +48,22 @@ async def in_doubt(guard: GuardForTests, desk: Desk, *, acted: bool) -> str:
     desk.tools.faults["charge"] = [("after", lost) if acted else lost]
     reply = await guard.call("charge", CHARGE)
     assert reply.action is not None
+    return reply.action.id
+
+
+async def without_effect(guard: GuardForTests, desk: Desk, arguments: dict[str, Any]) -> str:
+    """A `set` whose reply was lost, that could not be looked at for long, and that a person then found undone.
+
+    The upstream's `lands_within` must be two minutes (`SLOW`); it waits in the queue for whether to try it again.
+    """
+    desk.tools.faults["set"] = [OutcomeUnknown("lost", "gone")]
+    reply = await guard.call("set", arguments)
+    assert reply.action is not None
+    desk.tools.faults["get"] = [NotSent("away")] * 100
+    guard.clock.move(timedelta(minutes=20))
+    await Worker(guard.use_cases.services, "acme").sweep()
+    desk.tools.faults["get"] = []
+    looked = await guard.use_cases.resume("acme", reply.action.id, by="anna", reason="go on")
+    assert (looked.done, looked.action.status) == (False, Status.FAILED)
+    assert "no effect" in looked.entry.item.why
     return reply.action.id

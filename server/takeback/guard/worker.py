@@ -137,15 +137,7 @@ class Worker:
         return self._services.clock.monotonic() >= self._pauses.get(action.id, (0.0, 0.0))[0]
 
     async def _look_at(self, action: Action, swept: Swept) -> None:
-        try:
-            await take_up(self._services, action)
-            now = await self._services.ledger.action(action.tenant, action.id)
-        except (LedgerFailure, IllegalTransition) as failure:  # another guard was quicker, or the ledger is away
-            log.info("%s was not taken up: %s", action.id, failure)
-            now = action
-        except Exception:
-            log.exception("%s could not be taken up", action.id)
-            now = action
+        now = await self._tried(action, take_up, "taken up")
         if now.status in OCCUPYING or now.status is Status.APPROVED:
             self._later(action, LONGEST_PAUSE_OF_PLANS if action.is_plan else LONGEST_PAUSE)
             swept.left.append(action.id)
@@ -153,20 +145,23 @@ class Worker:
             swept.settled.append(action.id)
 
     async def _read_back(self, action: Action, swept: Swept) -> None:
-        try:
-            await read_by_itself(self._services, action)
-            now = await self._services.ledger.action(action.tenant, action.id)
-        except (LedgerFailure, IllegalTransition) as failure:  # another guard was quicker, or the ledger is away
-            log.info("%s was not read back: %s", action.id, failure)
-            now = action
-        except Exception:
-            log.exception("%s could not be read back", action.id)
-            now = action
+        now = await self._tried(action, read_by_itself, "read back")
         if now.verified is Verified.YES:
             swept.verified.append(action.id)
         else:
             self._later(action, LONGEST_PAUSE_OF_READING)
             swept.unverified.append(action.id)
+
+    async def _tried(self, action: Action, do: Callable[[Services, Action], Awaitable[None]], done: str) -> Action:
+        """An action as it stands after something was tried with it; as it was known where that could not be done."""
+        try:
+            await do(self._services, action)
+            return await self._services.ledger.action(action.tenant, action.id)
+        except (LedgerFailure, IllegalTransition) as failure:  # another guard was quicker, or the ledger is away
+            log.info("%s was not %s: %s", action.id, done, failure)
+        except Exception:
+            log.exception("%s could not be %s", action.id, done)
+        return action
 
     def _later(self, action: Action, most: float) -> None:
         _, pause = self._pauses.get(action.id, (0.0, FIRST_PAUSE / 2))

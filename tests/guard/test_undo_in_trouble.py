@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from takeback.core.vocabulary import Status
-from takeback.ports import NotSent
+from takeback.guard.worker import Worker
+from takeback.ports import NotSent, OutcomeUnknown
 from takeback.testing import GuardForTests, guarded
 from tests.guard.test_life import HIGH, failed
 from tests.guard.test_undo import confirmed, done
@@ -194,3 +196,27 @@ async def test_a_chain_is_judged_at_its_end(desk: Desk, tmp_path: Path) -> None:
         assert answer.ok, answer.text
         assert desk.charges == ["T-1"]
         assert desk.records["T-1"]["priority"] == "normal"
+
+
+@pytest.mark.parametrize("acted", [True, False])
+async def test_a_redo_that_lost_its_reply_is_settled_by_looking(desk: Desk, tmp_path: Path, acted: bool) -> None:
+    """What it makes stand again stands only if it does: the action, its undo and the redo say the same."""
+    policy = POLICY.replace('lands_within = "1s"', 'lands_within = "2m"')
+    async with guarded(policy, [desk.tools], tmp_path) as guard:
+        action = await done(guard, "set", HIGH)
+        assert (await guard.undo(action)).ok
+        [undo] = await guard.ledger.compensations("acme", action)
+        lost = OutcomeUnknown("lost", "the reply was lost")
+        desk.tools.faults["set"] = [("after", lost) if acted else lost]
+        await guard.undo(undo.id)
+        guard.clock.move(timedelta(minutes=5))
+        await Worker(guard.use_cases.services, "acme").sweep()
+        [redo] = await guard.ledger.compensations("acme", undo.id)
+        now = [await guard.ledger.action("acme", one) for one in (action, undo.id, redo.id)]
+        assert desk.records["T-1"]["priority"] == ("high" if now[0].in_force else "normal")
+        assert [one.status for one in now] == (
+            [Status.SUCCEEDED, Status.COMPENSATED, Status.SUCCEEDED]
+            if now[0].in_force
+            else [Status.COMPENSATED, Status.SUCCEEDED, Status.FAILED]
+        )
+        assert now[0].in_force or not acted

@@ -29,7 +29,11 @@ def about(story: Story, name: str) -> list[str]:
 
 def test_the_checkpoints_of_a_run_are_its_verified_writes_where_none_was_named(story: Story) -> None:
     listed = story("checkpoints", story.run, "--json").json
-    writes = {action["id"] for action in story("history", "--json").json["actions"] if action["verified"] == "yes"}
+    writes = {
+        action["id"]
+        for action in story("history", "--run", story.run, "--json").json["actions"]
+        if action["verified"] == "yes"
+    }
     assert {one["id"] for one in listed} == {one["action"] for one in listed} == writes
     shown = story("checkpoints", story.run).out
     assert all(one in shown for one in writes)
@@ -54,13 +58,14 @@ def test_programs_get_one_json_document(story: Story, name: str) -> None:
 
 def test_a_trace_is_shown_with_where_to_look_at_it(story: Story) -> None:
     link = f"https://traces.example/t/{TRACE}"
-    [entry] = story("queue", "--json").json["entries"]
+    [entry] = story("queue", "--run", story.run, "--json").json["entries"]
+    [run] = (one for one in story("runs", "--json").json if one["id"] == story.run)
     for shown in (
         story("show", story.actions["changed"], "--json").json["action"],
         story("show", entry["id"], "--json").json,
-        story("history", "--json").json["actions"][0],
+        story("history", "--run", story.run, "--json").json["actions"][0],
         story("account", story.run, "--json").json,
-        story("runs", "--json").json[0],
+        run,
         entry,
     ):
         assert (shown["trace"], shown["trace_link"]) == (TRACE, link)

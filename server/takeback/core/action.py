@@ -137,6 +137,11 @@ class Action:
         return self.status is Status.SUCCEEDED and self.in_force and not told
 
     @property
+    def ended_at(self) -> datetime:
+        """When its outcome was recorded; of one that has none yet, when it last changed."""
+        return self.settled_at or self.updated_at
+
+    @property
     def lease_names(self) -> tuple[str, ...]:
         """The leases that whoever works on it holds."""
         return lease_names(self.tenant, self.targets, self.operation)

@@ -131,12 +131,18 @@ def refused(why: str, next_step: str) -> str:
     return f"Not executed: {why}. Nothing was changed. {next_step}"
 
 
+def expected_and_found(mismatch: JSON) -> str:
+    """What a verification came to that failed, as the ledger keeps it: `expected high, found urgent`."""
+    found = mismatch or {}
+    return f"expected {shown(found.get('expected'))}, found {shown(found.get('actual'))}"
+
+
 def mismatch(action: Action) -> str:
     """When what was read back is not what was expected."""
     found = action.mismatch or {}
     return (
-        f"[takeback {action.id}] The tool answered, but reading back shows something else: expected "
-        f"{shown(found.get('expected'))}, found {shown(found.get('actual'))} ({found.get('reason', 'different')}). "
+        f"[takeback {action.id}] The tool answered, but reading back shows something else: "
+        f"{expected_and_found(found)} ({found.get('reason', 'different')}). "
         "It will not be executed again by itself. Look at the target, then tell the user."
     )
 

@@ -15,7 +15,7 @@ from takeback.core.results import version_of
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import COMPENSATIONS, RetryLayer, Status, Verified
-from takeback.core.wording import announcement, mismatch, shown
+from takeback.core.wording import announcement, expected_and_found, mismatch, shown
 from takeback.guard.closing import is_closed
 from takeback.guard.execution import Begun, labelled
 from takeback.guard.pausing import afterwards
@@ -180,7 +180,7 @@ async def _asked(services: Services, begun: Begun, action: Action) -> tuple[Reco
 def asked_for_wrong(services: Services, action: Action) -> RecoveryItem:
     """The entry for an effect that is not as it should be."""
     found = action.mismatch or {}
-    seen = f"expected {shown(found.get('expected'))}, found {shown(found.get('actual'))}"
+    seen = expected_and_found(found)
     if action.error is not None:
         why = "the tool reported an error, and reading back shows that the target changed all the same"
         return recovery_item(services, action, f"{why}: {seen}", Cause.PARTIAL)

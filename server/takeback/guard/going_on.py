@@ -17,11 +17,11 @@ from takeback.guard.joining import taken_over
 from takeback.guard.plans.resuming import resume as resume_plan
 from takeback.guard.recording import next_fact, settled
 from takeback.guard.rereading import NotReadable, read_again
-from takeback.guard.resuming import NotResumable, work_again
-from takeback.guard.services import Listener, Services, Work
+from takeback.guard.resuming import BeingWorkedOn, NotResumable, under_leases, work_again
+from takeback.guard.services import Listener, Services
 from takeback.guard.suggesting import UNKNOWN, had_none, is_unknown, is_wrong
-from takeback.guard.writing import look, write
-from takeback.ports import Change, Pruned, Standing
+from takeback.guard.writing import write
+from takeback.ports import Change, Pruned
 
 
 async def go_on(services: Services, action: Action, *, by: str) -> str:
@@ -64,38 +64,27 @@ async def _plan(services: Services, action: Action, by: str) -> str:
 
 async def _look_again(services: Services, action: Action) -> str:
     work = work_again(services, action)
-    standing = await _under_leases(services, work, action)
     try:
-        now = await services.ledger.action(action.tenant, action.id)
-        if now.status not in UNKNOWN:
-            return f"{now.id} was settled meanwhile: it is {now.status.value}."
-        with services.keeper.keeping(standing.leases):
-            reply = await taken_over(services, work, standing, now, resumed=True)
-    finally:
-        await services.ledger.release(standing.leases)
-    return reply.text
-
-
-async def _under_leases(services: Services, work: Work, action: Action) -> Standing:
-    standing = await look(services, work, lease_names=work.lease_names)
-    if standing.refused_by is not None:
-        raise NotResolvable(f"{action.id} is being worked on right now; look again in a moment")
-    return standing
+        async with under_leases(services, work, action) as (standing, now):
+            if now.status not in UNKNOWN:
+                return f"{now.id} was settled meanwhile: it is {now.status.value}."
+            return (await taken_over(services, work, standing, now, resumed=True)).text
+    except BeingWorkedOn as busy:
+        raise NotResolvable(str(busy)) from None
 
 
 async def _read_again(services: Services, action: Action, by: str) -> str:
     """Whether the target is by now as it should be."""
     try:
         found = await read_again(services, action, by=by)
-    except (NotReadable, Pruned) as problem:
+    except (NotReadable, BeingWorkedOn, Pruned) as problem:
         raise NotResolvable(str(problem)) from None
     if found is None:
         now = await services.ledger.action(action.tenant, action.id)
         return f"{now.id} was settled meanwhile: it is {now.status.value}."
     if found.verified is Verified.YES:
         return f"{action.id} is as it should be: reading back shows what was expected."
-    seen = services.redacted(found.as_json(), work_again(services, action).redact) or {}
-    return f"Reading back still does not show what was expected: found {shown(seen.get('actual'))}."
+    return f"Reading back still does not show what was expected: found {shown(found.actual)}."
 
 
 async def _try_again(services: Services, action: Action) -> str:

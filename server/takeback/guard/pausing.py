@@ -23,8 +23,11 @@ from takeback.ports import Caller, NotFound, Standing
 
 def paused(services: Services, work: Work, standing: Standing) -> tuple[Concern, ...]:
     """What keeps a piece of work from being begun, by what the ledger said when it approached."""
-    if work.origin in COMPENSATIONS or work.on_a_word:
-        return ()
+    return () if work.origin in COMPENSATIONS or work.on_a_word else pausing_now(services, standing)
+
+
+def pausing_now(services: Services, standing: Standing) -> tuple[Concern, ...]:
+    """What pauses a run, by what the ledger said when something in it approached."""
     return pausing(standing.concerns, services.policy.file.defaults.pause)
 
 

@@ -7,7 +7,7 @@ Where a later write of ours has changed a target, nothing is told any more.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -20,17 +20,16 @@ from takeback.core.results import record
 from takeback.core.states import Happening
 from takeback.core.verification import Verification
 from takeback.core.vocabulary import Verified
-from takeback.core.wording import shown
+from takeback.core.wording import expected_and_found
 from takeback.guard.ending import without_secrets
 from takeback.guard.judging import stored_image
 from takeback.guard.purposes import differing, way_back
 from takeback.guard.reading import take_image
 from takeback.guard.recording import blob, next_fact, recovery_item, settled
-from takeback.guard.resuming import NotResumable, work_again
+from takeback.guard.resuming import BeingWorkedOn, NotResumable, under_leases, work_again
 from takeback.guard.services import Services, Work
 from takeback.guard.suggesting import is_wrong
 from takeback.guard.undo.dependencies import result_of
-from takeback.guard.writing import look
 from takeback.ports import Change, Pruned, Standing
 
 log = logging.getLogger(__name__)
@@ -53,8 +52,11 @@ class Overwritten(NotReadable):
 async def read_again(services: Services, action: Action, *, by: str = "guard") -> Verification | None:
     """Whether the target is by now as it should be; recorded, if so. None: that was settled meanwhile.
 
+    What was expected and what was found are redacted in it, as they may be told.
+
     Raises:
-        NotReadable: it cannot be read, or somebody works on it right now.
+        NotReadable: it cannot be read.
+        BeingWorkedOn: somebody else is at it just now.
         Overwritten: a later write of ours has changed it.
         Pruned: what is needed for that was taken by retention.
         NotResumable: the policy of today cannot judge the call any more.
@@ -68,17 +70,10 @@ async def read_again(services: Services, action: Action, *, by: str = "guard") -
     work = work.purpose.located(work, answered)
     if not work.readings:
         raise NotReadable(f"there is no way to read back what {action.id} did")
-    standing = await look(services, work, lease_names=work.lease_names)
-    if standing.refused_by is not None:
-        raise NotReadable(f"{action.id} is being worked on right now; look again in a moment")
-    try:
-        with services.keeper.keeping(standing.leases):
-            now = await services.ledger.action(action.tenant, action.id)
-            if not (is_wrong(now) or now.is_unread):
-                return None
-            return await _Look(services, work, standing, now, answered, by).read()
-    finally:
-        await services.ledger.release(standing.leases)
+    async with under_leases(services, work, action) as (standing, now):
+        if not (is_wrong(now) or now.is_unread):
+            return None
+        return await _Look(services, work, standing, now, answered, by).read()
 
 
 async def read_by_itself(services: Services, action: Action) -> None:
@@ -89,9 +84,9 @@ async def read_by_itself(services: Services, action: Action) -> None:
     """
     try:
         await read_again(services, action)
-    except (NotReadable, NotResumable, Pruned) as problem:
+    except (NotReadable, NotResumable, BeingWorkedOn, Pruned) as problem:
         now = await services.ledger.action(action.tenant, action.id)
-        since = services.clock.now() - (now.settled_at or now.updated_at)
+        since = services.clock.now() - now.ended_at
         if now.is_unread and (since >= UNREAD_FOR or isinstance(problem, Overwritten)):
             why = f"it was not read back in time: {problem}"
             fact = next_fact(services, now, Happening.NOTE, detail=why, verified=Verified.IMPOSSIBLE)
@@ -117,7 +112,7 @@ class _Look:
             raise Overwritten(f"{later[0].id} has changed it since, so that what is there now says nothing of it")
         before = await stored_image(services, self.action.before)
         now = await take_image(services, work.readings, {**work.variables, "result": self.answered})
-        found = work.purpose.check(work, work.arguments, before, now, self.answered)
+        found = self._redacted(work.purpose.check(work, work.arguments, before, now, self.answered))
         if found.verified is Verified.YES:
             await services.ledger.commit(self._confirmed(before, services.stored_image(now, work.redact)))
         elif self.action.is_unread and now.readable:
@@ -125,6 +120,10 @@ class _Look:
         elif self.action.is_unread:
             raise NotReadable("it cannot be read now")
         return found
+
+    def _redacted(self, found: Verification) -> Verification:
+        seen = self.services.redacted(found.as_json(), self.work.redact) or {}
+        return replace(found, expected=seen.get("expected"), actual=seen.get("actual"))
 
     def _confirmed(self, before: Image | None, now: Image) -> Change:
         """It is as it should be: what changed is known now, and with it what an undo would come to."""
@@ -134,8 +133,8 @@ class _Look:
         changes["changed"] = tuple(one.field for one in differing(work, action, before, now))
         if action.policy_digest == work.decision.policy_digest:
             said = services.redacted(self.answered, work.redact)
-            since = action.settled_at or action.updated_at
-            changes |= way_back(services.policy, without_secrets(services, work), before, now, said, since)
+            held = without_secrets(services, work)
+            changes |= way_back(services.policy, held, before, now, said, action.ended_at)
         fact = next_fact(services, action, Happening.CONFIRM, actor=self.by, detail="read back once more", **changes)
         return Change(
             actions=(fact,),
@@ -147,8 +146,7 @@ class _Look:
 
     def _told_otherwise(self, found: Verification) -> Change:
         """Of what was never read back: reading shows now something else than was expected."""
-        seen = self.services.redacted(found.as_json(), self.work.redact) or {}
-        what = f"expected {shown(seen.get('expected'))}, found {shown(seen.get('actual'))}"
+        what = expected_and_found(found.as_json())
         why = f"it could not be read back when it was made; reading shows something else now: {what}"
         entry = recovery_item(self.services, self.action, f"{why}. Somebody may have changed it since", Cause.MISMATCH)
         fact = next_fact(self.services, self.action, Happening.NOTE, detail=why, verified=Verified.IMPOSSIBLE)

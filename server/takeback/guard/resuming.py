@@ -7,6 +7,8 @@ honours, where that is how one looks. An undo that was begun is brought to its e
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
@@ -26,7 +28,7 @@ from takeback.guard.undo.plan import plan
 from takeback.guard.undo.redoing import stands_again
 from takeback.guard.undo.undoing import carry_out
 from takeback.guard.writing import look
-from takeback.ports import Change, LedgerFailure
+from takeback.ports import Change, LedgerFailure, Standing
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,10 @@ _UNKNOWN: Final = frozenset({Status.RUNNING, Status.IN_DOUBT})
 
 class NotResumable(Exception):
     """It cannot be looked at any more: a person must. The message says why."""
+
+
+class BeingWorkedOn(Exception):
+    """Somebody else is at it just now; the message says so. Nothing was changed."""
 
 
 async def take_up(services: Services, action: Action) -> None:
@@ -66,14 +72,26 @@ async def _plan(services: Services, action: Action) -> None:
 
 async def _call(services: Services, action: Action) -> None:
     work = work_again(services, action)
-    standing = await look(services, work, lease_names=work.lease_names)
-    try:
-        if standing.refused_by is not None:
-            return
-        now = await services.ledger.action(action.tenant, action.id)
-        if now.status in _UNKNOWN:
-            with services.keeper.keeping(standing.leases):
+    with suppress(BeingWorkedOn):
+        async with under_leases(services, work, action) as (standing, now):
+            if now.status in _UNKNOWN:
                 await taken_over(services, work, standing, now)
+
+
+@asynccontextmanager
+async def under_leases(services: Services, work: Work, action: Action) -> AsyncIterator[tuple[Standing, Action]]:
+    """Under the leases of an action, which are kept: what the ledger says, and the action as it stands now.
+
+    Raises:
+        BeingWorkedOn: somebody else holds one of them.
+        LedgerFailure: the ledger is out of reach.
+    """
+    standing = await look(services, work, lease_names=work.lease_names)
+    if standing.refused_by is not None:
+        raise BeingWorkedOn(f"{action.id} is being worked on right now; look again in a moment")
+    try:
+        with services.keeper.keeping(standing.leases):
+            yield standing, await services.ledger.action(action.tenant, action.id)
     finally:
         await services.ledger.release(standing.leases)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from takeback.core.action import Action
@@ -105,16 +104,17 @@ async def after_write(services: Services, tenant: str, run: str, action_id: str)
 async def after_writes(services: Services, tenant: str, run: str) -> list[Checkpoint]:
     """The newest verified writes of a run that stand, as checkpoints, newest first."""
     here = await stand(services, tenant, run)
-    found = [one for one in reversed(here.done) if _is_verified(one) and one.in_force]
-    return [_checkpoint(services, one, here) for one in found if one.origin not in COMPENSATIONS][:MOST_WRITES]
+    stands = [one for one in reversed(here.done) if one.in_force and one.origin not in COMPENSATIONS]
+    newest = [one for one in stands if _is_verified(one)][:MOST_WRITES]
+    return [_checkpoint(services, one, here) for one in newest]
 
 
 def _checkpoint(services: Services, action: Action, here: Stand) -> Checkpoint:
-    at = _settled(action)
+    at = action.ended_at
     notes = Notes(name=action.id, summary=f"{action.name} {targets_of(action.targets)} was read back as expected.")
     then = Stand(
-        done=[one for one in here.done if one.status not in UNSETTLED and _settled(one) <= at],
-        pending=[one for one in here.done if one.created_at <= at and (one.status in UNSETTLED or _settled(one) > at)],
+        done=[one for one in here.done if one.status not in UNSETTLED and one.ended_at <= at],
+        pending=[one for one in here.done if one.created_at <= at and (one.status in UNSETTLED or one.ended_at > at)],
         approvals=[one for one in here.approvals if one.requested_at <= at],
         left_out=here.left_out,
     )
@@ -127,7 +127,3 @@ def _checkpoint(services: Services, action: Action, here: Stand) -> Checkpoint:
         action=action.id,
         body=body(services, notes, action.trace, then, action),
     )
-
-
-def _settled(action: Action) -> datetime:
-    return action.settled_at or action.updated_at

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Final
 
 from takeback.core.action import Action
@@ -105,7 +104,7 @@ async def _last_seen(services: Services, work: Work, reading: Reading, own: Sequ
     caller = work.caller
     read = await sighted(services, caller.tenant, caller.run, reading, work.variables)
     wrote = next(((one, its) for one in own if (its := _same_reading(services, work, one, reading))), None)
-    if wrote is not None and (read is None or _ended(wrote[0]) > read.at):
+    if wrote is not None and (read is None or wrote[0].ended_at > read.at):
         read = await _left_by(services, wrote[0], wrote[1], reading)
     return read if read is not None and read.part.presence is not Presence.UNREADABLE else None
 
@@ -117,7 +116,7 @@ async def _left_by(services: Services, action: Action, its: Reading, reading: Re
     if part is None:
         return None
     _, redact = rule_fields(services, action)
-    return Seen(replace(part, name=reading.name), _ended(action), redact)
+    return Seen(replace(part, name=reading.name), action.ended_at, redact)
 
 
 async def _own_writes(services: Services, work: Work) -> list[Action]:
@@ -129,15 +128,11 @@ async def _own_writes(services: Services, work: Work) -> list[Action]:
             touches = name in {target.lease_name for target in one.targets}
             if touches and one.after is not None and one.principal == work.caller.principal and _took_effect(one):
                 found[one.id] = one
-    return sorted(found.values(), key=_ended, reverse=True)
+    return sorted(found.values(), key=lambda one: one.ended_at, reverse=True)
 
 
 def _took_effect(action: Action) -> bool:
     return action.in_force or action.status in {Status.SUCCEEDED, Status.COMPENSATING, Status.COMPENSATED}
-
-
-def _ended(action: Action) -> datetime:
-    return action.settled_at or action.updated_at
 
 
 def _same_reading(services: Services, work: Work, action: Action, reading: Reading) -> Reading | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, String, and_, case, func, literal, null, or_, select, text, union_all
+from sqlalchemy import Connection, Select, String, case, func, literal, null, or_, select, text, union_all
 
 from takeback.core.pausing import WORRYING, Concern
 from takeback.core.queue import Cause
@@ -15,7 +15,7 @@ from takeback.core.run_state import RunFacts
 from takeback.core.states import UNSETTLED
 from takeback.core.vocabulary import Risk, Status
 from takeback.ledger.database import any_of
-from takeback.ledger.schema import OPEN, UNDECIDED, access_log, actions, recovery_items
+from takeback.ledger.schema import OF_ITEM, OPEN, UNDECIDED, access_log, actions, recovery_items
 from takeback.ledger.tables import listed
 
 _Key = tuple[str, str]
@@ -48,7 +48,7 @@ _QUEUED: Final = (
     .join_from(
         recovery_items,
         actions,
-        and_(actions.c.tenant == recovery_items.c.tenant, actions.c.id == recovery_items.c.action),
+        OF_ITEM,
     )
     .where(
         any_of(recovery_items.c.tenant, "b_tenants"),

@@ -17,6 +17,7 @@ from takeback.ledger.rows import folded
 from takeback.ledger.schema import (
     MISMATCHED,
     NOT_VOID,
+    OF_ITEM,
     OPEN,
     STANDING,
     UNDECIDED,
@@ -115,8 +116,7 @@ def _needs_attention(tenant: str) -> Select[Any]:
         actions.c.tenant == tenant, literal(UNDECIDED), actions.c.status.in_(_ATTENTION)
     )
     mismatched = select(actions.c.ord).where(actions.c.tenant == tenant, literal(MISMATCHED))
-    of_item = and_(actions.c.tenant == recovery_items.c.tenant, actions.c.id == recovery_items.c.action)
-    queued = select(actions.c.ord).join(recovery_items, of_item)
+    queued = select(actions.c.ord).join(recovery_items, OF_ITEM)
     queued = queued.where(recovery_items.c.tenant == tenant, literal(OPEN))
     return select(union_all(waiting, mismatched, queued).subquery("attention").c.ord)
 

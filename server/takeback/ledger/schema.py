@@ -27,6 +27,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    and_,
 )
 
 from takeback.core.action import PLAN
@@ -238,6 +239,7 @@ approvals: Final = Table(
 )
 
 recovery_items: Final = entries.recovery_items
+OF_ITEM: Final = and_(actions.c.tenant == recovery_items.c.tenant, actions.c.id == recovery_items.c.action)
 recovery_comments: Final = entries.recovery_comments
 
 leases: Final = Table(

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, select, text, union_all
+from sqlalchemy import Select, select, text, union_all
 
 from takeback.core.action import PLAN
 from takeback.core.queue import Cause
 from takeback.core.vocabulary import Status
-from takeback.ledger.schema import OCCUPIES, OPEN, UNDECIDED, UNREAD, actions, leases, recovery_items
+from takeback.ledger.schema import OCCUPIES, OF_ITEM, OPEN, UNDECIDED, UNREAD, actions, leases, recovery_items
 
 
 def occupying(tenant: str, limit: int) -> Select[Any]:
@@ -33,7 +33,7 @@ def unverified(tenant: str, limit: int) -> Select[Any]:
         .join_from(
             recovery_items,
             actions,
-            and_(actions.c.id == recovery_items.c.action, actions.c.tenant == recovery_items.c.tenant),
+            OF_ITEM,
         )
         .where(
             recovery_items.c.tenant == tenant,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from takeback.core.action import Action
-from takeback.core.pausing import pausing
 from takeback.core.phrases import LONGEST_REASON, one_line
 from takeback.core.plan import PlanDocument
 from takeback.core.run import CLOSED
@@ -12,6 +11,7 @@ from takeback.core.vocabulary import Status
 from takeback.core.wording import refused
 from takeback.guard import approving
 from takeback.guard.freezing import any_stopped
+from takeback.guard.pausing import pausing_now
 from takeback.guard.plans.asking import ask
 from takeback.guard.plans.beginning import approach, begun
 from takeback.guard.plans.driving import drive
@@ -32,7 +32,7 @@ async def resume(services: Services, action: Action) -> None:
     now = await services.ledger.action(action.tenant, action.id)
     plan = PlanDocument.from_document(now.arguments)
     frozen = any_stopped(caller, [step.tool for step in plan.steps], standing) is not None
-    paused = bool(pausing(standing.concerns, services.policy.file.defaults.pause))
+    paused = bool(pausing_now(services, standing))
     if now.status is Status.APPROVED and not (frozen or paused or standing.run_status in CLOSED):
         steps, wrong = judged(services, caller, plan)
         shown = await seen(services, plan, steps)

@@ -10,7 +10,6 @@ from typing import Any, Final
 from takeback.core.action import Action
 from takeback.core.canonical import NotCanonical, canonical
 from takeback.core.operation import logical_operation
-from takeback.core.pausing import pausing
 from takeback.core.phrases import quoted
 from takeback.core.plan import PlanDocument, arranged, no_return, problems
 from takeback.core.run import CLOSED
@@ -21,6 +20,7 @@ from takeback.guard.answering import expired, run_stopped
 from takeback.guard.carrying import free
 from takeback.guard.freezing import any_stopped, told
 from takeback.guard.joining import still_pending
+from takeback.guard.pausing import pausing_now
 from takeback.guard.pausing import told as told_paused
 from takeback.guard.plans.asking import ask
 from takeback.guard.plans.beginning import approach, begun, driven
@@ -203,7 +203,7 @@ def _stop(services: Services, request: PlanRequest, shown: Shown, standing: Stan
         return None
     if (freeze := any_stopped(request.caller, tools, standing)) is not None:
         return told(freeze)
-    worries = pausing(standing.concerns, services.policy.file.defaults.pause)
+    worries = pausing_now(services, standing)
     return told_paused(worries) if worries else None
 
 
